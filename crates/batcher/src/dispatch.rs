@@ -1,0 +1,163 @@
+use crate::lane::{Batch, BatchError, Lane};
+use crate::queue::{Entry, Queue, Size, SubmitError, Undone};
+use crate::ticket::Ticket;
+use crate::{Limits, LimitsError, Metrics};
+use std::future::Future;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::time::Instant;
+
+/// The handle that callers submit to. Clones share one queue.
+pub struct Batcher<R, O> {
+    queue: Arc<Queue<R, O>>,
+}
+
+impl<R, O> Clone for Batcher<R, O> {
+    fn clone(&self) -> Self {
+        Self {
+            queue: self.queue.clone(),
+        }
+    }
+}
+
+impl<R: Send + 'static, O: Send + 'static> Batcher<R, O> {
+    /// A batcher, and one worker per lane. The caller spawns the workers and awaits them after
+    /// [`close`](Self::close); each ends when the queue is drained and its batches are answered.
+    pub fn new<L: Lane<R, O>>(
+        limits: Limits,
+        lanes: Vec<Arc<L>>,
+        metrics: Metrics,
+    ) -> Result<(Self, Vec<impl Future<Output = ()> + Send + use<R, O, L>>), LimitsError> {
+        limits.check()?;
+        if lanes.is_empty() {
+            return Err(LimitsError(
+                "database.lanes is 0: no batch could ever be sent".into(),
+            ));
+        }
+        let queue = Arc::new(Queue::new(limits, metrics));
+        let workers = lanes
+            .into_iter()
+            .map(|lane| work(queue.clone(), lane))
+            .collect();
+        Ok((Self { queue }, workers))
+    }
+
+    /// Admits a request or refuses it, without waiting.
+    ///
+    /// The request runs if it is dispatched before `deadline` while its ticket is held. A caller that
+    /// leaves (drops the ticket) gives its place back at once.
+    pub fn submit(
+        &self,
+        request: R,
+        size: Size,
+        deadline: Instant,
+    ) -> Result<Ticket<R, O>, SubmitError> {
+        let (reply, receiver) = oneshot::channel();
+        let entry = Entry {
+            request,
+            reply,
+            size,
+            admitted: Instant::now(),
+            deadline,
+        };
+        match self.queue.push(entry) {
+            Ok(number) => Ok(Ticket::new(self.queue.clone(), number, deadline, receiver)),
+            Err(error) => {
+                self.queue.metrics().refused(error);
+                Err(error)
+            }
+        }
+    }
+
+    /// Refuses new requests from now on; the workers drain what was admitted and then end.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+
+    /// Answers everything still queued as never run. Returns how many items there were.
+    pub fn abandon(&self) -> usize {
+        self.queue.abandon()
+    }
+}
+
+/// Slot first, batch second: while every slot is busy the queue fills and batches grow.
+async fn work<R, O, L>(queue: Arc<Queue<R, O>>, lane: Arc<L>)
+where
+    R: Send + 'static,
+    O: Send + 'static,
+    L: Lane<R, O>,
+{
+    let in_flight = queue.limits().in_flight;
+    let slots = Arc::new(Semaphore::new(in_flight));
+    loop {
+        let slot = acquire(&slots).await;
+        lane.ready().await;
+        let Some(entries) = queue.next_batch().await else {
+            break;
+        };
+        tokio::spawn(run(queue.clone(), lane.clone(), entries, slot));
+    }
+    // Every slot back means that every batch was answered.
+    let all = u32::try_from(in_flight).unwrap_or(u32::MAX);
+    drop(slots.acquire_many(all).await);
+}
+
+async fn acquire(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
+    slots
+        .clone()
+        .acquire_owned()
+        .await
+        .expect("the semaphore is never closed")
+}
+
+/// One batch, from dispatch to the last reply.
+async fn run<R, O, L>(
+    queue: Arc<Queue<R, O>>,
+    lane: Arc<L>,
+    entries: Vec<Entry<R, O>>,
+    slot: OwnedSemaphorePermit,
+) where
+    R: Send + 'static,
+    O: Send + 'static,
+    L: Lane<R, O>,
+{
+    let metrics = queue.metrics();
+    let in_flight = metrics.dispatched(&entries);
+    let started = Instant::now();
+    let mut replies = Vec::with_capacity(entries.len());
+    let mut requests = Vec::with_capacity(entries.len());
+    let mut deadline = started;
+    for entry in entries {
+        deadline = deadline.max(entry.deadline);
+        requests.push(entry.request);
+        replies.push(entry.reply);
+    }
+    let result = lane.apply(Batch { requests, deadline }).await;
+    metrics
+        .batch_seconds
+        .observe(started.elapsed().as_secs_f64());
+    // The next batch need not wait for the replies of this one.
+    drop((slot, in_flight));
+    match result {
+        Ok(outcomes) if outcomes.len() == replies.len() => {
+            for (reply, outcome) in replies.into_iter().zip(outcomes) {
+                let _ = reply.send(Ok(outcome));
+            }
+        }
+        Ok(outcomes) => {
+            tracing::error!(
+                requests = replies.len(),
+                outcomes = outcomes.len(),
+                "a lane answered with a wrong number of outcomes"
+            );
+            give_back(replies, BatchError::Unknown);
+        }
+        Err(error) => give_back(replies, error),
+    }
+}
+
+fn give_back<O>(replies: Vec<oneshot::Sender<Result<O, Undone>>>, error: BatchError) {
+    for reply in replies {
+        let _ = reply.send(Err(Undone::Lane(error)));
+    }
+}

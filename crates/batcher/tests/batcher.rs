@@ -1,0 +1,428 @@
+//! What the batcher promises, under paused time and against a lane driven by hand.
+
+use giro_batcher::{
+    Batch, BatchError, Batcher, Lane, Limits, Metrics, Size, SubmitError, Ticket, TicketError,
+};
+use std::future::Future;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, advance, timeout};
+
+type Answer = Result<Vec<u32>, BatchError>;
+
+/// A lane that notes what it was given, and answers each batch when a permit is added.
+struct Steps {
+    seen: Mutex<Vec<(Instant, Vec<u32>)>>,
+    go: Semaphore,
+    up: watch::Sender<bool>,
+    answer: fn(Vec<u32>) -> Answer,
+}
+
+impl Steps {
+    fn new(answer: fn(Vec<u32>) -> Answer) -> Arc<Self> {
+        let up = watch::Sender::new(true);
+        Arc::new(Self {
+            seen: Mutex::default(),
+            go: Semaphore::new(0),
+            up,
+            answer,
+        })
+    }
+
+    fn batches(&self) -> Vec<Vec<u32>> {
+        self.seen
+            .lock()
+            .unwrap()
+            .iter()
+            .map(|(_, batch)| batch.clone())
+            .collect()
+    }
+}
+
+impl Lane<u32, u32> for Steps {
+    async fn ready(&self) {
+        self.up.subscribe().wait_for(|up| *up).await.unwrap();
+    }
+
+    async fn apply(&self, batch: Batch<u32>) -> Answer {
+        self.seen
+            .lock()
+            .unwrap()
+            .push((Instant::now(), batch.requests.clone()));
+        self.go.acquire().await.unwrap().forget();
+        (self.answer)(batch.requests)
+    }
+}
+
+fn double(requests: Vec<u32>) -> Answer {
+    Ok(requests.into_iter().map(|r| r * 2).collect())
+}
+
+const LIMITS: Limits = Limits {
+    queue_items: 8,
+    queue_bytes: 800,
+    batch_items: 4,
+    batch_bytes: 400,
+    batch_wait: Duration::ZERO,
+    in_flight: 2,
+};
+
+struct Bench {
+    lane: Arc<Steps>,
+    batcher: Batcher<u32, u32>,
+    metrics: Metrics,
+    worker: JoinHandle<()>,
+}
+
+fn start(limits: Limits, answer: fn(Vec<u32>) -> Answer) -> Bench {
+    let lane = Steps::new(answer);
+    let metrics = Metrics::register(&prometheus::Registry::new(), "test").unwrap();
+    let (batcher, mut workers) = Batcher::new(limits, vec![lane.clone()], metrics.clone()).unwrap();
+    let worker = tokio::spawn(workers.remove(0));
+    Bench {
+        lane,
+        batcher,
+        metrics,
+        worker,
+    }
+}
+
+impl Bench {
+    fn submit(&self, request: u32) -> Result<Ticket<u32, u32>, SubmitError> {
+        self.submit_sized(request, 1, 10)
+    }
+
+    fn submit_sized(
+        &self,
+        request: u32,
+        items: usize,
+        bytes: usize,
+    ) -> Result<Ticket<u32, u32>, SubmitError> {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        self.batcher
+            .submit(request, Size { items, bytes }, deadline)
+    }
+
+    /// Fills every slot with one request each, so that what follows is queued.
+    async fn occupy(&self) -> Vec<Ticket<u32, u32>> {
+        let mut tickets = Vec::new();
+        for request in [101, 102] {
+            tickets.push(self.submit(request).unwrap());
+            settle().await;
+        }
+        assert_eq!(self.lane.batches(), [[101], [102]]);
+        tickets
+    }
+}
+
+/// Lets every task that can run do so; paused time does not move.
+async fn settle() {
+    for _ in 0..50 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn resolve<F: Future>(future: F) -> F::Output {
+    timeout(Duration::from_secs(60), future)
+        .await
+        .expect("every wait ends")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lone_request_is_sent_at_once() {
+    let bench = start(LIMITS, double);
+    bench.lane.go.add_permits(1);
+    let begun = Instant::now();
+    assert_eq!(bench.submit(21).unwrap().outcome().await, Ok(42));
+    assert_eq!(
+        begun.elapsed(),
+        Duration::ZERO,
+        "no linger is added by default"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_grow_while_every_slot_is_busy_and_answers_go_by_position() {
+    let bench = start(LIMITS, double);
+    let _busy = bench.occupy().await;
+    let tickets: Vec<_> = (1..=6).map(|r| bench.submit(r).unwrap()).collect();
+    settle().await;
+    assert_eq!(
+        bench.lane.batches().len(),
+        2,
+        "at most two batches in flight on a lane"
+    );
+    bench.lane.go.add_permits(10);
+    for (ticket, expected) in tickets.into_iter().zip([2, 4, 6, 8, 10, 12]) {
+        assert_eq!(resolve(ticket.outcome()).await, Ok(expected));
+    }
+    assert_eq!(bench.lane.batches()[2..], [vec![1, 2, 3, 4], vec![5, 6]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_queue_refuses_at_once_and_the_refused_never_runs() {
+    let bench = start(LIMITS, double);
+    let busy = bench.occupy().await;
+    let queued: Vec<_> = (1..=8).map(|r| bench.submit(r).unwrap()).collect();
+    assert_eq!(bench.submit(99).err(), Some(SubmitError::QueueFull));
+    assert_eq!(bench.metrics.queue_items.get(), 8);
+    assert_eq!(
+        bench.metrics.shed.with_label_values(&["queue_full"]).get(),
+        1
+    );
+    bench.lane.go.add_permits(10);
+    for ticket in busy.into_iter().chain(queued) {
+        assert!(resolve(ticket.outcome()).await.is_ok());
+    }
+    assert!(!bench.lane.batches().concat().contains(&99));
+    assert_eq!(bench.metrics.queue_items.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_bound_the_queue_and_the_batch() {
+    let bench = start(LIMITS, double);
+    let _busy = bench.occupy().await;
+    assert_eq!(
+        bench.submit_sized(1, 1, 401).err(),
+        Some(SubmitError::TooLarge)
+    );
+    let tickets = [1, 2].map(|r| bench.submit_sized(r, 1, 300).unwrap());
+    assert_eq!(
+        bench.submit_sized(3, 1, 300).err(),
+        Some(SubmitError::QueueFull)
+    );
+    bench.lane.go.add_permits(10);
+    for ticket in tickets {
+        assert!(resolve(ticket.outcome()).await.is_ok());
+    }
+    assert_eq!(
+        bench.lane.batches()[2..],
+        [[1], [2]],
+        "300 and 300 bytes do not fit 400"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_of_several_items_is_never_split() {
+    let bench = start(LIMITS, double);
+    let _busy = bench.occupy().await;
+    assert_eq!(
+        bench.submit_sized(1, 5, 10).err(),
+        Some(SubmitError::TooLarge)
+    );
+    let tickets = [
+        bench.submit_sized(1, 3, 10),
+        bench.submit_sized(2, 2, 10),
+        bench.submit(3),
+    ];
+    bench.lane.go.add_permits(10);
+    for ticket in tickets {
+        assert!(resolve(ticket.unwrap().outcome()).await.is_ok());
+    }
+    assert_eq!(
+        bench.lane.batches()[2..],
+        [vec![1], vec![2, 3]],
+        "order is kept"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_departed_caller_frees_its_place_and_is_not_dispatched() {
+    let bench = start(LIMITS, double);
+    let _busy = bench.occupy().await;
+    let mut queued: Vec<_> = (1..=8).map(|r| bench.submit(r).unwrap()).collect();
+    drop(queued.remove(0));
+    let late = bench.submit(9).expect("the place is free at once");
+    assert_eq!(bench.metrics.departed.get(), 1);
+    bench.lane.go.add_permits(10);
+    assert_eq!(resolve(late.outcome()).await, Ok(18));
+    assert!(!bench.lane.batches().concat().contains(&1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_that_leaves_after_dispatch_does_not_disturb_the_others() {
+    let bench = start(LIMITS, double);
+    let mut busy = bench.occupy().await;
+    drop(busy.remove(0));
+    assert_eq!(bench.metrics.departed.get(), 0, "it was dispatched already");
+    bench.lane.go.add_permits(2);
+    assert_eq!(resolve(busy.remove(0).outcome()).await, Ok(204));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_in_the_queue_is_definite_and_one_in_flight_is_not() {
+    let bench = start(LIMITS, double);
+    let mut busy = bench.occupy().await;
+    let queued = bench.submit(7).unwrap();
+    let begun = Instant::now();
+    assert_eq!(resolve(queued.outcome()).await, Err(TicketError::Deadline));
+    assert_eq!(begun.elapsed(), Duration::from_secs(2));
+    assert_eq!(
+        resolve(busy.remove(0).outcome()).await,
+        Err(TicketError::Unknown)
+    );
+    bench.lane.go.add_permits(10);
+    settle().await;
+    assert!(
+        !bench.lane.batches().concat().contains(&7),
+        "an expired request is never sent"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_deadline_is_checked_at_dispatch() {
+    let bench = start(LIMITS, double);
+    bench.lane.up.send_replace(false);
+    let expired = bench.submit(1).unwrap();
+    advance(Duration::from_secs(3)).await;
+    let alive = bench.submit(2).unwrap();
+    bench.lane.up.send_replace(true);
+    bench.lane.go.add_permits(10);
+    assert_eq!(resolve(alive.outcome()).await, Ok(4));
+    assert_eq!(bench.metrics.expired.get(), 1);
+    assert_eq!(resolve(expired.outcome()).await, Err(TicketError::Deadline));
+    assert_eq!(bench.lane.batches(), [[2]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_lane_is_down_requests_stay_in_the_queue() {
+    let bench = start(LIMITS, double);
+    bench.lane.go.add_permits(10);
+    assert_eq!(bench.submit(1).unwrap().outcome().await, Ok(2));
+    bench.lane.up.send_replace(false);
+    settle().await;
+    // The worker waits in the queue with a slot in hand; one more batch goes, the rest stays.
+    let first = bench.submit(2).unwrap();
+    settle().await;
+    assert_eq!(resolve(first.outcome()).await, Ok(4));
+    let waiting = bench.submit(3).unwrap();
+    settle().await;
+    assert_eq!(bench.metrics.queue_items.get(), 1);
+    bench.lane.up.send_replace(true);
+    assert_eq!(resolve(waiting.outcome()).await, Ok(6));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_request_sets_the_linger_and_a_full_batch_ends_it() {
+    let wait = Duration::from_millis(5);
+    let bench = start(
+        Limits {
+            batch_wait: wait,
+            ..LIMITS
+        },
+        double,
+    );
+    bench.lane.go.add_permits(10);
+    let begun = Instant::now();
+    let first = bench.submit(1).unwrap();
+    advance(Duration::from_millis(3)).await;
+    let second = bench.submit(2).unwrap();
+    assert_eq!(resolve(first.outcome()).await, Ok(2));
+    assert_eq!(resolve(second.outcome()).await, Ok(4));
+    assert_eq!(begun.elapsed(), wait);
+    let full: Vec<_> = (3..=6).map(|r| bench.submit(r).unwrap()).collect();
+    for ticket in full {
+        assert!(resolve(ticket.outcome()).await.is_ok());
+    }
+    assert_eq!(begun.elapsed(), wait, "a full batch does not wait");
+    assert_eq!(bench.lane.batches(), [vec![1, 2], vec![3, 4, 5, 6]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn close_drains_the_queue_and_refuses_newcomers() {
+    let bench = start(LIMITS, double);
+    let busy = bench.occupy().await;
+    let queued: Vec<_> = (1..=6).map(|r| bench.submit(r).unwrap()).collect();
+    bench.batcher.close();
+    assert_eq!(bench.submit(99).err(), Some(SubmitError::Draining));
+    bench.lane.go.add_permits(10);
+    for ticket in busy.into_iter().chain(queued) {
+        assert!(resolve(ticket.outcome()).await.is_ok());
+    }
+    resolve(bench.worker).await.unwrap();
+    assert_eq!(bench.metrics.batches_in_flight.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_worker_ends_on_close() {
+    let bench = start(LIMITS, double);
+    settle().await;
+    bench.batcher.close();
+    resolve(bench.worker).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_given_up_answers_the_queued_as_never_run() {
+    let bench = start(LIMITS, double);
+    let _busy = bench.occupy().await;
+    let queued = bench.submit(1).unwrap();
+    bench.batcher.close();
+    assert_eq!(bench.batcher.abandon(), 1);
+    assert_eq!(resolve(queued.outcome()).await, Err(TicketError::Draining));
+    assert_eq!(bench.metrics.queue_items.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_batch_says_whether_it_can_have_run() {
+    for (answer, error) in [
+        (
+            (|_| Err(BatchError::NotApplied)) as fn(_) -> _,
+            TicketError::NotApplied,
+        ),
+        (|_| Err(BatchError::Unknown), TicketError::Unknown),
+        (|_| Ok(vec![]), TicketError::Unknown), // as many outcomes as requests, or nobody is told
+        (|_| panic!("a lane that dies"), TicketError::Unknown),
+    ] {
+        let bench = start(LIMITS, answer);
+        bench.lane.go.add_permits(10);
+        assert_eq!(
+            resolve(bench.submit(1).unwrap().outcome()).await,
+            Err(error)
+        );
+        // And the slot is back.
+        for request in [2, 3, 4] {
+            assert_eq!(
+                resolve(bench.submit(request).unwrap().outcome()).await,
+                Err(error)
+            );
+        }
+    }
+}
+
+#[test]
+fn limits_that_contradict_each_other_are_refused_with_both_numbers() {
+    let refused = |limits: Limits| limits.check().unwrap_err().0;
+    assert!(
+        refused(Limits {
+            batch_items: 0,
+            ..LIMITS
+        })
+        .contains("batch.max_items is 0")
+    );
+    assert!(
+        refused(Limits {
+            in_flight: 0,
+            ..LIMITS
+        })
+        .contains("batch.in_flight is 0")
+    );
+    let message = refused(Limits {
+        queue_items: 3,
+        ..LIMITS
+    });
+    assert!(
+        message.contains("(3)") && message.contains("(4)"),
+        "{message}"
+    );
+    let message = refused(Limits {
+        queue_bytes: 399,
+        ..LIMITS
+    });
+    assert!(
+        message.contains("(399)") && message.contains("(400)"),
+        "{message}"
+    );
+    assert_eq!(LIMITS.check(), Ok(()));
+}

@@ -1,0 +1,113 @@
+//! Makes the database cluster on the first start.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::binaries::Binaries;
+use crate::data_dir::{DataDir, ignore_missing, make_private, open_private};
+use crate::error::StartError;
+use crate::log::tail;
+use crate::privileges::User;
+use crate::process::random_hex;
+use crate::server;
+
+const UNFINISHED: &str = "pg.new-";
+
+/// Makes the cluster unless there is one, and returns the password of its superuser.
+pub(crate) fn ensure(data_dir: &DataDir, binaries: &Binaries) -> Result<String, StartError> {
+    let pgdata = data_dir.pgdata();
+    if pgdata.exists() {
+        check_version(&pgdata, binaries)?;
+    } else {
+        make_cluster(data_dir, binaries)?;
+    }
+    let path = data_dir.password();
+    let password = fs::read_to_string(&path).map_err(StartError::io("read", &path))?;
+    Ok(password.trim_end().to_owned())
+}
+
+/// An `initdb` that is broken off must leave no `pg` behind, so it works elsewhere, under a name
+/// that no earlier one, which may still be cleaning up, has.
+fn make_cluster(data_dir: &DataDir, binaries: &Binaries) -> Result<(), StartError> {
+    let root = data_dir.root();
+    remove_unfinished(root).map_err(StartError::io("clean up", root))?;
+    let random = || random_hex().map_err(StartError::io("use", "/dev/urandom".as_ref()));
+    let new = root.join(format!("{UNFINISHED}{}", random()?));
+    make_private(&new, data_dir.user())?;
+
+    let password = data_dir.password();
+    write_password(&password, &random()?, data_dir.user())
+        .map_err(StartError::io("write", &password))?;
+
+    run_initdb(data_dir, binaries, &new)?;
+
+    let pgdata = data_dir.pgdata();
+    fs::rename(&new, &pgdata).map_err(StartError::io("rename to", &pgdata))?;
+    File::open(root)
+        .and_then(|dir| dir.sync_all())
+        .map_err(StartError::io("sync", root))
+}
+
+fn run_initdb(data_dir: &DataDir, binaries: &Binaries, target: &Path) -> Result<(), StartError> {
+    let program = binaries.dir().join("initdb");
+    let (mut command, logged) = server::command(&program, data_dir)?;
+    command
+        .args([
+            "--encoding=UTF8",
+            "--locale=C",
+            "--data-checksums",
+            "--username=postgres",
+        ])
+        .args([
+            "--auth-local=trust",
+            "--auth-host=scram-sha-256",
+            "--no-instructions",
+        ])
+        .arg("--pwfile")
+        .arg(data_dir.password())
+        .arg("--pgdata")
+        .arg(target);
+    let status = command.status().map_err(StartError::io("run", &program))?;
+    if status.success() {
+        return Ok(());
+    }
+    let log = data_dir.log();
+    let tail = tail(&log, logged);
+    Err(StartError::Initdb { status, log, tail })
+}
+
+fn remove_unfinished(root: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(root)? {
+        let entry = entry?;
+        if entry
+            .file_name()
+            .as_encoded_bytes()
+            .starts_with(UNFINISHED.as_bytes())
+        {
+            ignore_missing(fs::remove_dir_all(entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+fn write_password(path: &Path, password: &str, user: Option<&User>) -> io::Result<()> {
+    ignore_missing(fs::remove_file(path))?;
+    let mut file = open_private(path, File::options().write(true).create_new(true), user)?;
+    writeln!(file, "{password}")?;
+    file.sync_all()
+}
+
+fn check_version(pgdata: &Path, binaries: &Binaries) -> Result<(), StartError> {
+    let path = pgdata.join("PG_VERSION");
+    let found = fs::read_to_string(&path).map_err(StartError::io("read", &path))?;
+    let found = found.trim();
+    if found == binaries.version().major.to_string() {
+        return Ok(());
+    }
+    Err(StartError::VersionMismatch {
+        data_dir: pgdata.to_owned(),
+        found: found.to_owned(),
+        binaries: binaries.version(),
+    })
+}

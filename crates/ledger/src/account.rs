@@ -1,0 +1,126 @@
+use crate::field::{self, FieldError};
+use crate::transfer::{decimal, rfc3339};
+use crate::{AccountFlags, Amount, Id, Metadata, Reference};
+use serde::{Deserialize, Serialize};
+use std::time::SystemTime;
+
+/// An account as it came in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AccountInput {
+    /// Made by Giro when absent.
+    pub id: Option<Id>,
+    /// 1 when absent.
+    pub ledger: Option<u32>,
+    /// 1 when absent.
+    pub code: Option<u32>,
+    /// None when absent.
+    pub flags: Option<AccountFlags>,
+    /// By how much the account may go past its limit; 0 when absent.
+    pub overdraft_limit: Option<Amount>,
+    /// The caller's own text.
+    pub reference: Option<Reference>,
+    /// The caller's own object.
+    pub metadata: Option<Metadata>,
+}
+
+/// An account that can be created. Only [`NewAccount::new`] makes one.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    pub(crate) id: Id,
+    pub(crate) ledger: i32,
+    pub(crate) code: i32,
+    pub(crate) flags: AccountFlags,
+    pub(crate) overdraft_limit: Amount,
+    pub(crate) reference: Option<Reference>,
+    pub(crate) metadata: Option<Metadata>,
+}
+
+impl NewAccount {
+    /// Bytes that one account takes in a batch, without its reference and metadata.
+    const BYTES_MIN: usize = 96;
+
+    /// A valid account, with a new id when it came without.
+    pub fn new(input: AccountInput) -> Result<Self, FieldError> {
+        Ok(Self {
+            id: input.id.unwrap_or_default(),
+            ledger: field::ledger(input.ledger)?,
+            code: field::code(input.code)?,
+            flags: input.flags.unwrap_or_default(),
+            overdraft_limit: input.overdraft_limit.unwrap_or(Amount(0)),
+            reference: input.reference,
+            metadata: input.metadata,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Bytes it takes in a batch.
+    pub fn bytes(&self) -> usize {
+        Self::BYTES_MIN
+            + self.reference.as_ref().map_or(0, |r| r.as_str().len())
+            + self.metadata.as_ref().map_or(0, Metadata::len)
+    }
+}
+
+/// What moves on an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Balances {
+    /// Held on the debit side.
+    pub debits_pending: Amount,
+    /// Debited for good.
+    pub debits_posted: Amount,
+    /// Held on the credit side.
+    pub credits_pending: Amount,
+    /// Credited for good.
+    pub credits_posted: Amount,
+    /// Counts the transfers that changed the account, without a gap.
+    #[serde(serialize_with = "decimal")]
+    pub version: i64,
+    /// When the account was created, by the database's clock.
+    #[serde(serialize_with = "rfc3339")]
+    pub created_at: SystemTime,
+}
+
+/// An account as it is returned.
+#[derive(Debug, Clone, Serialize)]
+pub struct AccountRecord {
+    /// Its id.
+    pub id: Id,
+    /// Its ledger.
+    pub ledger: i32,
+    /// The caller's type of account.
+    pub code: i32,
+    /// Its flags.
+    pub flags: AccountFlags,
+    /// By how much the account may go past its limit.
+    pub overdraft_limit: Amount,
+    /// The caller's own text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// The caller's own object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// As of now.
+    #[serde(flatten)]
+    pub balances: Balances,
+}
+
+impl AccountRecord {
+    /// What came in, with the account's balances.
+    pub fn new(account: NewAccount, balances: Balances) -> Self {
+        Self {
+            id: account.id,
+            ledger: account.ledger,
+            code: account.code,
+            flags: account.flags,
+            overdraft_limit: account.overdraft_limit,
+            reference: account.reference,
+            metadata: account.metadata,
+            balances,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The ledger behind one SQL call a batch. It knows PostgreSQL; it knows nothing of HTTP, and nothing
+//! of how batches come about.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `transfer`, `account`, `field` | requests, parsed once and valid ever after; what is returned |
+//! | `id`, `amount`, `flags`, `json` | their values |
+//! | `call` | what an array function is: columns in, verdicts out |
+//! | `apply_transfers`, `create_accounts` | the two array functions |
+//! | `lane` | one session that applies batches; what is sent again, and what is left unknown |
+//! | `failure` | what an error proves |
+//! | `reason` | why an item was refused |
+//! | `readers` | reads by SQL, on a pool of their own |
+//! | `connect`, `schema` | sessions, and the schema they expect |
+//!
+//! Invariants:
+//! - Nobody is answered before the end of the reply, which comes after the commit.
+//! - After a send, the answer is a recorded verdict, or "rolled back" on PostgreSQL's own word, or
+//!   unknown.
+//! - A session that gave an unknown result is never used again.
+
+mod account;
+mod amount;
+mod apply_transfers;
+mod backoff;
+mod call;
+mod connect;
+mod create_accounts;
+mod failure;
+mod field;
+mod flags;
+mod id;
+mod json;
+mod lane;
+mod metrics;
+mod readers;
+mod reason;
+pub mod schema;
+mod transfer;
+
+pub use account::{AccountInput, AccountRecord, Balances, NewAccount};
+pub use amount::Amount;
+pub use apply_transfers::ApplyTransfers;
+pub use call::{ArrayCall, Header, Verdict};
+pub use connect::{ConnectError, Connector, Durability, Peer, UrlError};
+pub use create_accounts::CreateAccounts;
+pub use field::{FieldError, Metadata, Reference};
+pub use flags::{AccountFlag, AccountFlags, TransferFlag, TransferFlags};
+pub use id::Id;
+pub use lane::{Lane, Unapplied};
+pub use metrics::Metrics;
+pub use readers::{ReadError, Readers};
+pub use reason::Reason;
+pub use transfer::{AppliedTransfer, Transfer, TransferInput, TransferRecord};

@@ -1,0 +1,190 @@
+use crate::field::{self, FieldError, refuse};
+use crate::{Amount, Id, Metadata, Reference, TransferFlag, TransferFlags};
+use serde::{Deserialize, Serialize, Serializer};
+use std::time::SystemTime;
+
+/// A transfer as it came in. What a field alone can tell is checked while it is read; what only the
+/// ledger can tell is judged later.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TransferInput {
+    /// Made by Giro when absent.
+    pub id: Option<Id>,
+    /// 1 when absent.
+    pub ledger: Option<u32>,
+    /// Required but for posting and voiding.
+    pub debit_account: Option<Id>,
+    /// Required but for posting and voiding.
+    pub credit_account: Option<Id>,
+    /// Required but for posting and voiding.
+    pub amount: Option<Amount>,
+    /// 1 when absent.
+    pub code: Option<u32>,
+    /// None when absent.
+    pub flags: Option<TransferFlags>,
+    /// The hold that is posted or voided.
+    pub pending_id: Option<Id>,
+    /// Seconds until a hold expires.
+    pub timeout: Option<u32>,
+    /// The caller's own text.
+    pub reference: Option<Reference>,
+    /// The caller's own object.
+    pub metadata: Option<Metadata>,
+}
+
+/// A transfer that can be judged. Only [`Transfer::new`] makes one, so an invalid one does not exist.
+#[derive(Debug, Clone)]
+pub struct Transfer {
+    pub(crate) id: Id,
+    pub(crate) ledger: i32,
+    pub(crate) debit_account: Id,
+    pub(crate) credit_account: Id,
+    pub(crate) amount: Amount,
+    pub(crate) code: i32,
+    pub(crate) flags: TransferFlags,
+    pub(crate) pending_id: Option<Id>,
+    pub(crate) timeout: Option<u32>,
+    pub(crate) reference: Option<Reference>,
+    pub(crate) metadata: Option<Metadata>,
+}
+
+impl Transfer {
+    /// Bytes that one transfer takes in a batch, without its reference and metadata.
+    const BYTES_MIN: usize = 160;
+
+    /// Bytes that one transfer takes in a batch, at most.
+    pub const BYTES_MAX: usize = Self::BYTES_MIN + Reference::CHARS_MAX * 4 + Metadata::BYTES_MAX;
+
+    /// A valid transfer, with a new id when it came without.
+    pub fn new(input: TransferInput) -> Result<Self, FieldError> {
+        let flags = input.flags.unwrap_or_default();
+        let inherits = flags.resolves_hold();
+        if input.pending_id.is_none() && inherits {
+            return refuse(
+                "pending_id",
+                "is missing: it names the hold to post or void",
+            );
+        }
+        // What a hold would pass on is not known here: such a transfer carries zeros and is refused
+        // as not supported.
+        let account = |id: Option<Id>, field: &'static str| match id {
+            Some(id) => Ok(id),
+            None if inherits => Ok(Id::from(0)),
+            None => refuse(field, "is missing"),
+        };
+        let amount = match input.amount {
+            Some(amount) => amount,
+            None if inherits => Amount(0),
+            None => return refuse("amount", "is missing"),
+        };
+        Ok(Self {
+            id: input.id.unwrap_or_default(),
+            ledger: field::ledger(input.ledger)?,
+            debit_account: account(input.debit_account, "debit_account")?,
+            credit_account: account(input.credit_account, "credit_account")?,
+            amount,
+            code: field::code(input.code)?,
+            flags,
+            pending_id: input.pending_id,
+            timeout: input.timeout.filter(|seconds| *seconds > 0),
+            reference: input.reference,
+            metadata: input.metadata,
+        })
+    }
+
+    /// Its id.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// Bytes it takes in a batch.
+    pub fn bytes(&self) -> usize {
+        Self::BYTES_MIN
+            + self.reference.as_ref().map_or(0, |r| r.as_str().len())
+            + self.metadata.as_ref().map_or(0, Metadata::len)
+    }
+
+    /// Whether it can only be sent together with what follows it.
+    pub fn is_linked(&self) -> bool {
+        self.flags.contains(TransferFlag::Linked)
+    }
+}
+
+/// What the ledger adds to a transfer when it applies it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppliedTransfer {
+    /// Grows along the history of every account.
+    pub seq: i64,
+    /// As applied.
+    pub amount: Amount,
+    /// The database's clock.
+    pub created_at: SystemTime,
+}
+
+/// An applied transfer as it is returned.
+#[derive(Debug, Clone, Serialize)]
+pub struct TransferRecord {
+    /// Its id.
+    pub id: Id,
+    /// Its ledger.
+    pub ledger: i32,
+    /// The account debited.
+    pub debit_account: Id,
+    /// The account credited.
+    pub credit_account: Id,
+    /// As applied.
+    pub amount: Amount,
+    /// The caller's type of transfer.
+    pub code: i32,
+    /// Its flags.
+    pub flags: TransferFlags,
+    /// The hold that it resolves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pending_id: Option<Id>,
+    /// Seconds until the hold expires.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<u32>,
+    /// The caller's own text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<Reference>,
+    /// The caller's own object.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Metadata>,
+    /// Grows along the history of every account.
+    #[serde(serialize_with = "decimal")]
+    pub seq: i64,
+    /// The database's clock.
+    #[serde(serialize_with = "rfc3339")]
+    pub created_at: SystemTime,
+}
+
+impl TransferRecord {
+    /// What came in, with what the ledger added.
+    pub fn new(transfer: Transfer, applied: AppliedTransfer) -> Self {
+        Self {
+            id: transfer.id,
+            ledger: transfer.ledger,
+            debit_account: transfer.debit_account,
+            credit_account: transfer.credit_account,
+            amount: applied.amount,
+            code: transfer.code,
+            flags: transfer.flags,
+            pending_id: transfer.pending_id,
+            timeout: transfer.timeout,
+            reference: transfer.reference,
+            metadata: transfer.metadata,
+            seq: applied.seq,
+            created_at: applied.created_at,
+        }
+    }
+}
+
+/// 64-bit integers are strings, as in proto3's JSON: JavaScript's numbers cannot hold them.
+pub(crate) fn decimal<S: Serializer>(value: &i64, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
+}
+
+/// Microseconds, as PostgreSQL keeps them.
+pub(crate) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&humantime::format_rfc3339_micros(*time))
+}
