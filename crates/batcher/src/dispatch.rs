@@ -14,9 +14,7 @@ pub struct Batcher<R, O> {
 
 impl<R, O> Clone for Batcher<R, O> {
     fn clone(&self) -> Self {
-        Self {
-            queue: self.queue.clone(),
-        }
+        Self { queue: self.queue.clone() }
     }
 }
 
@@ -30,15 +28,10 @@ impl<R: Send + 'static, O: Send + 'static> Batcher<R, O> {
     ) -> Result<(Self, Vec<impl Future<Output = ()> + Send + use<R, O, L>>), LimitsError> {
         limits.check()?;
         if lanes.is_empty() {
-            return Err(LimitsError(
-                "database.lanes is 0: no batch could ever be sent".into(),
-            ));
+            return Err(LimitsError("database.lanes is 0: no batch could ever be sent".into()));
         }
         let queue = Arc::new(Queue::new(limits, metrics));
-        let workers = lanes
-            .into_iter()
-            .map(|lane| work(queue.clone(), lane))
-            .collect();
+        let workers = lanes.into_iter().map(|lane| work(queue.clone(), lane)).collect();
         Ok((Self { queue }, workers))
     }
 
@@ -53,15 +46,11 @@ impl<R: Send + 'static, O: Send + 'static> Batcher<R, O> {
         deadline: Instant,
     ) -> Result<Ticket<R, O>, SubmitError> {
         let (reply, receiver) = oneshot::channel();
-        let entry = Entry {
-            request,
-            reply,
-            size,
-            admitted: Instant::now(),
-            deadline,
-        };
+        let admitted = Instant::now();
+        let expiry = self.queue.expiry(admitted, deadline);
+        let entry = Entry { request, reply, size, admitted, deadline, expiry };
         match self.queue.push(entry) {
-            Ok(number) => Ok(Ticket::new(self.queue.clone(), number, deadline, receiver)),
+            Ok(number) => Ok(Ticket::new(self.queue.clone(), number, deadline, expiry, receiver)),
             Err(error) => {
                 self.queue.metrics().refused(error);
                 Err(error)
@@ -103,11 +92,7 @@ where
 }
 
 async fn acquire(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {
-    slots
-        .clone()
-        .acquire_owned()
-        .await
-        .expect("the semaphore is never closed")
+    slots.clone().acquire_owned().await.expect("the semaphore is never closed")
 }
 
 /// One batch, from dispatch to the last reply.
@@ -133,9 +118,7 @@ async fn run<R, O, L>(
         replies.push(entry.reply);
     }
     let result = lane.apply(Batch { requests, deadline }).await;
-    metrics
-        .batch_seconds
-        .observe(started.elapsed().as_secs_f64());
+    metrics.batch_seconds.observe(started.elapsed().as_secs_f64());
     // The next batch need not wait for the replies of this one.
     drop((slot, in_flight));
     match result {

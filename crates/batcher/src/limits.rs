@@ -8,6 +8,8 @@ pub struct Limits {
     pub queue_items: usize,
     /// Bytes that may wait in the queue, as told by each request's [`Size`](crate::Size).
     pub queue_bytes: usize,
+    /// How long a request may wait in the queue, at most; its own deadline may be sooner.
+    pub queue_wait: Duration,
     /// Items in one batch, at most.
     pub batch_items: usize,
     /// Bytes in one batch, at most.
@@ -41,6 +43,13 @@ impl Limits {
         }
         if self.in_flight == 0 {
             return refuse("batch.in_flight is 0: no batch could ever be sent".into());
+        }
+        if self.queue_wait <= self.batch_wait {
+            return refuse(format!(
+                "queue.max_wait ({:?}) is not above batch.max_wait ({:?}): a request that waits for \
+                 company would be refused",
+                self.queue_wait, self.batch_wait
+            ));
         }
         if self.queue_items < self.batch_items {
             return refuse(format!(

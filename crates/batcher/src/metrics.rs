@@ -11,7 +11,7 @@ pub struct Metrics {
     pub queue_delay_seconds: Histogram,
     /// Requests refused at admission, by reason.
     pub shed: IntCounterVec,
-    /// Requests whose deadline passed while queued.
+    /// Requests whose deadline or longest wait passed while queued.
     pub expired: IntCounter,
     /// Requests whose caller left while they were queued.
     pub departed: IntCounter,
@@ -59,7 +59,7 @@ impl Metrics {
             )?,
             expired: IntCounter::with_opts(opts(
                 "deadline_expired_total",
-                "Requests whose deadline passed while queued.",
+                "Requests whose deadline or longest wait passed while queued.",
             ))?,
             departed: IntCounter::with_opts(opts(
                 "abandoned_total",
@@ -105,8 +105,7 @@ impl Metrics {
         let mut items = 0;
         for entry in entries {
             items += entry.size.items;
-            self.queue_delay_seconds
-                .observe((now - entry.admitted).as_secs_f64());
+            self.queue_delay_seconds.observe((now - entry.admitted).as_secs_f64());
         }
         self.batch_items.observe(items as f64);
         self.batches_in_flight.inc();

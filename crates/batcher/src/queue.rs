@@ -28,9 +28,17 @@ pub enum SubmitError {
 /// Why the batcher gave a request back instead of an outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Undone {
-    Expired,
+    Expired(Expiry),
     Abandoned,
     Lane(crate::BatchError),
+}
+
+/// Until when a request may stay in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    pub(crate) at: Instant,
+    /// The caller's deadline comes first, not the queue's own bound.
+    pub(crate) by_deadline: bool,
 }
 
 pub(crate) type Reply<O> = Result<O, Undone>;
@@ -42,6 +50,7 @@ pub(crate) struct Entry<R, O> {
     pub(crate) size: Size,
     pub(crate) admitted: Instant,
     pub(crate) deadline: Instant,
+    pub(crate) expiry: Expiry,
 }
 
 /// The one bounded queue. A place is taken by `push` and given back by whoever takes the entry out:
@@ -70,12 +79,7 @@ impl<R, O> Queue<R, O> {
             held: Size { items: 0, bytes: 0 },
             closed: false,
         };
-        Self {
-            limits,
-            metrics,
-            state: Mutex::new(state),
-            changed: Notify::new(),
-        }
+        Self { limits, metrics, state: Mutex::new(state), changed: Notify::new() }
     }
 
     /// Admits a request or refuses it, at once. Returns its admission number.
@@ -153,11 +157,7 @@ impl<R, O> Queue<R, O> {
         {
             return Some(Duration::ZERO);
         }
-        Some(
-            self.limits
-                .batch_wait
-                .saturating_sub(oldest.admitted.elapsed()),
-        )
+        Some(self.limits.batch_wait.saturating_sub(oldest.admitted.elapsed()))
     }
 
     /// Takes the oldest requests that fit together; the expired are answered and left behind.
@@ -174,9 +174,9 @@ impl<R, O> Queue<R, O> {
             }
             let entry = first.remove();
             self.release(state, size);
-            if entry.deadline <= now {
+            if entry.expiry.at <= now {
                 self.metrics.expired.inc();
-                let _ = entry.reply.send(Err(Undone::Expired));
+                let _ = entry.reply.send(Err(Undone::Expired(entry.expiry)));
                 continue;
             }
             items += size.items;
@@ -210,6 +210,12 @@ impl<R, O> Queue<R, O> {
         state.held.items -= size.items;
         state.held.bytes -= size.bytes;
         self.metrics.queue_items.set(state.held.items as i64);
+    }
+
+    /// When a request admitted now leaves the queue at the latest.
+    pub(crate) fn expiry(&self, admitted: Instant, deadline: Instant) -> Expiry {
+        let bound = admitted + self.limits.queue_wait;
+        Expiry { at: deadline.min(bound), by_deadline: deadline <= bound }
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -1,5 +1,5 @@
 use crate::BatchError;
-use crate::queue::{Queue, Reply, Undone};
+use crate::queue::{Expiry, Queue, Reply, Undone};
 use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -11,6 +11,7 @@ pub struct Ticket<R, O> {
     queue: Arc<Queue<R, O>>,
     number: u64,
     deadline: Instant,
+    expiry: Expiry,
     reply: oneshot::Receiver<Reply<O>>,
     answered: bool,
 }
@@ -18,8 +19,10 @@ pub struct Ticket<R, O> {
 /// Why there is no outcome; says whether the request can have run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TicketError {
-    /// Still queued at its deadline, or its lane could not send it by then: it never ran.
+    /// Still queued at its deadline: it never ran.
     Deadline,
+    /// Queued for as long as the queue allows: it never ran.
+    QueueDelay,
     /// Still queued when the batcher gave up draining: it never ran.
     Draining,
     /// Its batch was provably not applied.
@@ -33,41 +36,40 @@ impl<R, O> Ticket<R, O> {
         queue: Arc<Queue<R, O>>,
         number: u64,
         deadline: Instant,
+        expiry: Expiry,
         reply: oneshot::Receiver<Reply<O>>,
     ) -> Self {
-        Self {
-            queue,
-            number,
-            deadline,
-            reply,
-            answered: false,
-        }
+        Self { queue, number, deadline, expiry, reply, answered: false }
     }
 
     /// Waits for the outcome, until the deadline at the latest.
     pub async fn outcome(mut self) -> Result<O, TicketError> {
-        let reply = match timeout_at(self.deadline, &mut self.reply).await {
-            Ok(reply) => reply,
-            // Whoever takes the entry out of the queue decides: gone means dispatched.
-            Err(_) if self.queue.withdraw(self.number).is_some() => {
-                self.answered = true;
-                self.queue.metrics().expired.inc();
-                return Err(TicketError::Deadline);
-            }
-            // It may have been answered between the time-out and the look.
-            Err(_) => self
-                .reply
-                .try_recv()
-                .or(Ok(Err(Undone::Lane(BatchError::Unknown)))),
-        };
+        let reply = self.reply().await;
         self.answered = true;
         match reply {
-            Ok(Ok(outcome)) => Ok(outcome),
-            Ok(Err(Undone::Expired)) => Err(TicketError::Deadline),
-            Ok(Err(Undone::Abandoned)) => Err(TicketError::Draining),
-            Ok(Err(Undone::Lane(BatchError::NotApplied))) => Err(TicketError::NotApplied),
-            // A dropped reply is a batch task that died: it may have been sent.
-            Ok(Err(Undone::Lane(BatchError::Unknown))) | Err(_) => Err(TicketError::Unknown),
+            Ok(outcome) => Ok(outcome),
+            Err(Undone::Expired(Expiry { by_deadline: true, .. })) => Err(TicketError::Deadline),
+            Err(Undone::Expired(_)) => Err(TicketError::QueueDelay),
+            Err(Undone::Abandoned) => Err(TicketError::Draining),
+            Err(Undone::Lane(BatchError::NotApplied)) => Err(TicketError::NotApplied),
+            Err(Undone::Lane(BatchError::Unknown)) => Err(TicketError::Unknown),
+        }
+    }
+
+    async fn reply(&mut self) -> Reply<O> {
+        // A reply that was dropped is a batch task that died: it may have been sent.
+        const UNKNOWN: Undone = Undone::Lane(BatchError::Unknown);
+        if let Ok(reply) = timeout_at(self.expiry.at, &mut self.reply).await {
+            return reply.unwrap_or(Err(UNKNOWN));
+        }
+        // Whoever takes the entry out of the queue decides: gone means dispatched, or answered.
+        if self.queue.withdraw(self.number).is_some() {
+            self.queue.metrics().expired.inc();
+            return Err(Undone::Expired(self.expiry));
+        }
+        match timeout_at(self.deadline, &mut self.reply).await {
+            Ok(reply) => reply.unwrap_or(Err(UNKNOWN)),
+            Err(_) => Err(UNKNOWN),
         }
     }
 }

@@ -23,21 +23,11 @@ struct Steps {
 impl Steps {
     fn new(answer: fn(Vec<u32>) -> Answer) -> Arc<Self> {
         let up = watch::Sender::new(true);
-        Arc::new(Self {
-            seen: Mutex::default(),
-            go: Semaphore::new(0),
-            up,
-            answer,
-        })
+        Arc::new(Self { seen: Mutex::default(), go: Semaphore::new(0), up, answer })
     }
 
     fn batches(&self) -> Vec<Vec<u32>> {
-        self.seen
-            .lock()
-            .unwrap()
-            .iter()
-            .map(|(_, batch)| batch.clone())
-            .collect()
+        self.seen.lock().unwrap().iter().map(|(_, batch)| batch.clone()).collect()
     }
 }
 
@@ -47,10 +37,7 @@ impl Lane<u32, u32> for Steps {
     }
 
     async fn apply(&self, batch: Batch<u32>) -> Answer {
-        self.seen
-            .lock()
-            .unwrap()
-            .push((Instant::now(), batch.requests.clone()));
+        self.seen.lock().unwrap().push((Instant::now(), batch.requests.clone()));
         self.go.acquire().await.unwrap().forget();
         (self.answer)(batch.requests)
     }
@@ -63,6 +50,7 @@ fn double(requests: Vec<u32>) -> Answer {
 const LIMITS: Limits = Limits {
     queue_items: 8,
     queue_bytes: 800,
+    queue_wait: Duration::from_secs(10),
     batch_items: 4,
     batch_bytes: 400,
     batch_wait: Duration::ZERO,
@@ -81,12 +69,7 @@ fn start(limits: Limits, answer: fn(Vec<u32>) -> Answer) -> Bench {
     let metrics = Metrics::register(&prometheus::Registry::new(), "test").unwrap();
     let (batcher, mut workers) = Batcher::new(limits, vec![lane.clone()], metrics.clone()).unwrap();
     let worker = tokio::spawn(workers.remove(0));
-    Bench {
-        lane,
-        batcher,
-        metrics,
-        worker,
-    }
+    Bench { lane, batcher, metrics, worker }
 }
 
 impl Bench {
@@ -101,8 +84,7 @@ impl Bench {
         bytes: usize,
     ) -> Result<Ticket<u32, u32>, SubmitError> {
         let deadline = Instant::now() + Duration::from_secs(2);
-        self.batcher
-            .submit(request, Size { items, bytes }, deadline)
+        self.batcher.submit(request, Size { items, bytes }, deadline)
     }
 
     /// Fills every slot with one request each, so that what follows is queued.
@@ -125,9 +107,7 @@ async fn settle() {
 }
 
 async fn resolve<F: Future>(future: F) -> F::Output {
-    timeout(Duration::from_secs(60), future)
-        .await
-        .expect("every wait ends")
+    timeout(Duration::from_secs(60), future).await.expect("every wait ends")
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,11 +116,7 @@ async fn a_lone_request_is_sent_at_once() {
     bench.lane.go.add_permits(1);
     let begun = Instant::now();
     assert_eq!(bench.submit(21).unwrap().outcome().await, Ok(42));
-    assert_eq!(
-        begun.elapsed(),
-        Duration::ZERO,
-        "no linger is added by default"
-    );
+    assert_eq!(begun.elapsed(), Duration::ZERO, "no linger is added by default");
 }
 
 #[tokio::test(start_paused = true)]
@@ -149,11 +125,7 @@ async fn batches_grow_while_every_slot_is_busy_and_answers_go_by_position() {
     let _busy = bench.occupy().await;
     let tickets: Vec<_> = (1..=6).map(|r| bench.submit(r).unwrap()).collect();
     settle().await;
-    assert_eq!(
-        bench.lane.batches().len(),
-        2,
-        "at most two batches in flight on a lane"
-    );
+    assert_eq!(bench.lane.batches().len(), 2, "at most two batches in flight on a lane");
     bench.lane.go.add_permits(10);
     for (ticket, expected) in tickets.into_iter().zip([2, 4, 6, 8, 10, 12]) {
         assert_eq!(resolve(ticket.outcome()).await, Ok(expected));
@@ -168,10 +140,7 @@ async fn a_full_queue_refuses_at_once_and_the_refused_never_runs() {
     let queued: Vec<_> = (1..=8).map(|r| bench.submit(r).unwrap()).collect();
     assert_eq!(bench.submit(99).err(), Some(SubmitError::QueueFull));
     assert_eq!(bench.metrics.queue_items.get(), 8);
-    assert_eq!(
-        bench.metrics.shed.with_label_values(&["queue_full"]).get(),
-        1
-    );
+    assert_eq!(bench.metrics.shed.with_label_values(&["queue_full"]).get(), 1);
     bench.lane.go.add_permits(10);
     for ticket in busy.into_iter().chain(queued) {
         assert!(resolve(ticket.outcome()).await.is_ok());
@@ -184,48 +153,27 @@ async fn a_full_queue_refuses_at_once_and_the_refused_never_runs() {
 async fn bytes_bound_the_queue_and_the_batch() {
     let bench = start(LIMITS, double);
     let _busy = bench.occupy().await;
-    assert_eq!(
-        bench.submit_sized(1, 1, 401).err(),
-        Some(SubmitError::TooLarge)
-    );
+    assert_eq!(bench.submit_sized(1, 1, 401).err(), Some(SubmitError::TooLarge));
     let tickets = [1, 2].map(|r| bench.submit_sized(r, 1, 300).unwrap());
-    assert_eq!(
-        bench.submit_sized(3, 1, 300).err(),
-        Some(SubmitError::QueueFull)
-    );
+    assert_eq!(bench.submit_sized(3, 1, 300).err(), Some(SubmitError::QueueFull));
     bench.lane.go.add_permits(10);
     for ticket in tickets {
         assert!(resolve(ticket.outcome()).await.is_ok());
     }
-    assert_eq!(
-        bench.lane.batches()[2..],
-        [[1], [2]],
-        "300 and 300 bytes do not fit 400"
-    );
+    assert_eq!(bench.lane.batches()[2..], [[1], [2]], "300 and 300 bytes do not fit 400");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_of_several_items_is_never_split() {
     let bench = start(LIMITS, double);
     let _busy = bench.occupy().await;
-    assert_eq!(
-        bench.submit_sized(1, 5, 10).err(),
-        Some(SubmitError::TooLarge)
-    );
-    let tickets = [
-        bench.submit_sized(1, 3, 10),
-        bench.submit_sized(2, 2, 10),
-        bench.submit(3),
-    ];
+    assert_eq!(bench.submit_sized(1, 5, 10).err(), Some(SubmitError::TooLarge));
+    let tickets = [bench.submit_sized(1, 3, 10), bench.submit_sized(2, 2, 10), bench.submit(3)];
     bench.lane.go.add_permits(10);
     for ticket in tickets {
         assert!(resolve(ticket.unwrap().outcome()).await.is_ok());
     }
-    assert_eq!(
-        bench.lane.batches()[2..],
-        [vec![1], vec![2, 3]],
-        "order is kept"
-    );
+    assert_eq!(bench.lane.batches()[2..], [vec![1], vec![2, 3]], "order is kept");
 }
 
 #[tokio::test(start_paused = true)]
@@ -259,16 +207,23 @@ async fn a_deadline_in_the_queue_is_definite_and_one_in_flight_is_not() {
     let begun = Instant::now();
     assert_eq!(resolve(queued.outcome()).await, Err(TicketError::Deadline));
     assert_eq!(begun.elapsed(), Duration::from_secs(2));
-    assert_eq!(
-        resolve(busy.remove(0).outcome()).await,
-        Err(TicketError::Unknown)
-    );
+    assert_eq!(resolve(busy.remove(0).outcome()).await, Err(TicketError::Unknown));
     bench.lane.go.add_permits(10);
     settle().await;
-    assert!(
-        !bench.lane.batches().concat().contains(&7),
-        "an expired request is never sent"
-    );
+    assert!(!bench.lane.batches().concat().contains(&7), "an expired request is never sent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_in_the_queue_longer_than_it_allows() {
+    let wait = Duration::from_millis(100);
+    let bench = start(Limits { queue_wait: wait, ..LIMITS }, double);
+    let mut busy = bench.occupy().await;
+    let begun = Instant::now();
+    let queued = bench.submit(7).unwrap();
+    assert_eq!(resolve(queued.outcome()).await, Err(TicketError::QueueDelay));
+    assert_eq!(begun.elapsed(), wait);
+    bench.lane.go.add_permits(10);
+    assert_eq!(resolve(busy.remove(0).outcome()).await, Ok(202), "what is in flight waits on");
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,13 +262,7 @@ async fn while_the_lane_is_down_requests_stay_in_the_queue() {
 #[tokio::test(start_paused = true)]
 async fn the_first_request_sets_the_linger_and_a_full_batch_ends_it() {
     let wait = Duration::from_millis(5);
-    let bench = start(
-        Limits {
-            batch_wait: wait,
-            ..LIMITS
-        },
-        double,
-    );
+    let bench = start(Limits { batch_wait: wait, ..LIMITS }, double);
     bench.lane.go.add_permits(10);
     let begun = Instant::now();
     let first = bench.submit(1).unwrap();
@@ -367,26 +316,17 @@ async fn a_drain_given_up_answers_the_queued_as_never_run() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_batch_says_whether_it_can_have_run() {
     for (answer, error) in [
-        (
-            (|_| Err(BatchError::NotApplied)) as fn(_) -> _,
-            TicketError::NotApplied,
-        ),
+        ((|_| Err(BatchError::NotApplied)) as fn(_) -> _, TicketError::NotApplied),
         (|_| Err(BatchError::Unknown), TicketError::Unknown),
         (|_| Ok(vec![]), TicketError::Unknown), // as many outcomes as requests, or nobody is told
         (|_| panic!("a lane that dies"), TicketError::Unknown),
     ] {
         let bench = start(LIMITS, answer);
         bench.lane.go.add_permits(10);
-        assert_eq!(
-            resolve(bench.submit(1).unwrap().outcome()).await,
-            Err(error)
-        );
+        assert_eq!(resolve(bench.submit(1).unwrap().outcome()).await, Err(error));
         // And the slot is back.
         for request in [2, 3, 4] {
-            assert_eq!(
-                resolve(bench.submit(request).unwrap().outcome()).await,
-                Err(error)
-            );
+            assert_eq!(resolve(bench.submit(request).unwrap().outcome()).await, Err(error));
         }
     }
 }
@@ -394,35 +334,13 @@ async fn a_failed_batch_says_whether_it_can_have_run() {
 #[test]
 fn limits_that_contradict_each_other_are_refused_with_both_numbers() {
     let refused = |limits: Limits| limits.check().unwrap_err().0;
-    assert!(
-        refused(Limits {
-            batch_items: 0,
-            ..LIMITS
-        })
-        .contains("batch.max_items is 0")
-    );
-    assert!(
-        refused(Limits {
-            in_flight: 0,
-            ..LIMITS
-        })
-        .contains("batch.in_flight is 0")
-    );
-    let message = refused(Limits {
-        queue_items: 3,
-        ..LIMITS
-    });
-    assert!(
-        message.contains("(3)") && message.contains("(4)"),
-        "{message}"
-    );
-    let message = refused(Limits {
-        queue_bytes: 399,
-        ..LIMITS
-    });
-    assert!(
-        message.contains("(399)") && message.contains("(400)"),
-        "{message}"
-    );
+    assert!(refused(Limits { batch_items: 0, ..LIMITS }).contains("batch.max_items is 0"));
+    assert!(refused(Limits { in_flight: 0, ..LIMITS }).contains("batch.in_flight is 0"));
+    let wait = LIMITS.queue_wait;
+    assert!(refused(Limits { batch_wait: wait, ..LIMITS }).contains("queue.max_wait (10s)"));
+    let message = refused(Limits { queue_items: 3, ..LIMITS });
+    assert!(message.contains("(3)") && message.contains("(4)"), "{message}");
+    let message = refused(Limits { queue_bytes: 399, ..LIMITS });
+    assert!(message.contains("(399)") && message.contains("(400)"), "{message}");
     assert_eq!(LIMITS.check(), Ok(()));
 }

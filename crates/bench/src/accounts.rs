@@ -90,8 +90,7 @@ impl Accounts {
             created??;
         }
         bar.finish_and_clear();
-        self.create(&mut client, &mut BytesMut::new(), [marker_id])
-            .await
+        self.create(&mut client, &mut BytesMut::new(), [marker_id]).await
     }
 
     /// Creates batches of accounts until `next` reaches `count`.
@@ -143,11 +142,7 @@ impl Accounts {
         let created = status == StatusCode::OK
             && outcomes.len() == items
             && outcomes.iter().all(|outcome| *outcome == Outcome::Applied);
-        if created {
-            Ok(())
-        } else {
-            Err(unexpected("POST /accounts", status, client))
-        }
+        if created { Ok(()) } else { Err(unexpected("POST /accounts", status, client)) }
     }
 
     async fn exists(&self, client: &mut Client, id: Uuid) -> Result<bool, BenchError> {
@@ -177,21 +172,14 @@ impl Accounts {
         loop {
             attempts += 1;
             client.connect().await?;
-            let problem = match client
-                .request(method.clone(), uri.clone(), body.clone())
-                .await
-            {
+            let problem = match client.request(method.clone(), uri.clone(), body.clone()).await {
                 Ok(status) if !may_pass(status) => return Ok(status),
                 Ok(status) => format!("{status} {}", excerpt(client.reply())),
                 Err(failure) => failure.to_string(),
             };
             if attempts == ATTEMPTS {
                 let request = format!("{method} {path}");
-                return Err(BenchError::NoAnswer {
-                    request,
-                    attempts,
-                    problem,
-                });
+                return Err(BenchError::NoAnswer { request, attempts, problem });
             }
             sleep(RETRY_AFTER * attempts).await;
         }

@@ -81,13 +81,7 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(target: Target, request_timeout: Duration) -> Self {
-        Self {
-            target,
-            request_timeout,
-            link: None,
-            opened: 0,
-            reply: Vec::new(),
-        }
+        Self { target, request_timeout, link: None, opened: 0, reply: Vec::new() }
     }
 
     /// Opens the connection unless it is open. Gives up after a bounded number of attempts.
@@ -108,11 +102,7 @@ impl Client {
                 }
                 Err(error) if attempts == CONNECT_ATTEMPTS => {
                     let url = self.target.url.clone();
-                    return Err(BenchError::Unreachable {
-                        url,
-                        attempts,
-                        error,
-                    });
+                    return Err(BenchError::Unreachable { url, attempts, error });
                 }
                 Err(_) => sleep(pause).await,
             }
@@ -168,13 +158,9 @@ impl Link {
     async fn open(target: &Target) -> io::Result<Self> {
         let stream = TcpStream::connect((target.host.as_str(), target.port)).await?;
         stream.set_nodelay(true)?;
-        let (sender, connection) = http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(io::Error::other)?;
-        Ok(Self {
-            sender,
-            connection: Some(connection),
-        })
+        let (sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
+        Ok(Self { sender, connection: Some(connection) })
     }
 
     async fn exchange(
@@ -185,10 +171,7 @@ impl Link {
         let Self { sender, connection } = self;
         let exchange = async {
             sender.ready().await.map_err(|_| Failure::NotSent)?;
-            let answer = sender
-                .send_request(request)
-                .await
-                .map_err(Failure::Broken)?;
+            let answer = sender.send_request(request).await.map_err(Failure::Broken)?;
             let status = answer.status();
             let mut body = answer.into_body();
             while let Some(frame) = body.frame().await {

@@ -56,10 +56,7 @@ fn read(pid: u32) -> Result<(String, f64), String> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     let (name, ticks) = parse(&stat).ok_or_else(|| format!("{path}: not understood"))?;
-    Ok((
-        name.to_owned(),
-        ticks as f64 / rustix::param::clock_ticks_per_second() as f64,
-    ))
+    Ok((name.to_owned(), ticks as f64 / rustix::param::clock_ticks_per_second() as f64))
 }
 
 /// The name of the program and the clock ticks it has used. The name may contain anything, also
@@ -90,10 +87,6 @@ mod tests {
     fn this_process_is_not_postgresql() {
         let pid = std::process::id();
         assert!(seconds(pid).expect("this process exists") >= 0.0);
-        assert!(
-            postgres_seconds(&[pid])
-                .expect_err("refused")
-                .contains("not PostgreSQL")
-        );
+        assert!(postgres_seconds(&[pid]).expect_err("refused").contains("not PostgreSQL"));
     }
 }

@@ -51,10 +51,7 @@ impl Settings {
     #[must_use]
     pub fn not_durable(&self) -> Vec<&'static str> {
         let guards = self.guards().into_iter();
-        guards
-            .filter(|(_, value)| *value == "off")
-            .map(|(name, _)| name)
-            .collect()
+        guards.filter(|(_, value)| *value == "off").map(|(name, _)| name).collect()
     }
 
     fn guards(&self) -> [(&'static str, &str); 3] {
@@ -77,10 +74,7 @@ impl Settings {
         };
         for (name, value) in settings.guards() {
             if !["on", "off", "local", "remote_write", "remote_apply"].contains(&value) {
-                return Err(BenchError::UnknownDurability {
-                    name,
-                    value: value.to_owned(),
-                });
+                return Err(BenchError::UnknownDurability { name, value: value.to_owned() });
             }
         }
         Ok(settings)
@@ -173,9 +167,7 @@ impl Database {
         }
         let pids: Vec<i32> = answer(doing, self.client.query_scalar(LANES, &[])).await?;
         if pids.is_empty() {
-            return Ok(Err(
-                "no connection named \"giro lane …\" in the database".into()
-            ));
+            return Ok(Err("no connection named \"giro lane …\" in the database".into()));
         }
         let pids: Vec<u32> = pids.into_iter().map(i32::unsigned_abs).collect();
         Ok(cpu::postgres_seconds(&pids))
@@ -189,10 +181,7 @@ async fn answer<T>(
 ) -> Result<T, BenchError> {
     match timeout(ANSWER_WITHIN, query).await {
         Ok(result) => result.map_err(failed(doing)),
-        Err(_) => Err(BenchError::DatabaseTimeout {
-            doing,
-            seconds: ANSWER_WITHIN.as_secs(),
-        }),
+        Err(_) => Err(BenchError::DatabaseTimeout { doing, seconds: ANSWER_WITHIN.as_secs() }),
     }
 }
 
@@ -219,11 +208,7 @@ mod tests {
         let before = snapshot(&[(10, 1.0), (11, 2.0)]);
         let spent = before.lane_seconds_until(&snapshot(&[(10, 2.5), (11, 2.5)]));
         assert_eq!(spent, Ok(2.0));
-        assert!(
-            before
-                .lane_seconds_until(&snapshot(&[(10, 2.5), (12, 0.1)]))
-                .is_err()
-        );
+        assert!(before.lane_seconds_until(&snapshot(&[(10, 2.5), (12, 0.1)])).is_err());
     }
 
     #[test]

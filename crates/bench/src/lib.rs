@@ -72,18 +72,11 @@ pub async fn run(options: Options) -> Result<Report, BenchError> {
     let debits_before = accounts.hot_debits().await?;
     let control = Arc::new(Control::default());
     let workers = load::start(&options, &accounts, &control);
-    let (window, tally) = tokio::try_join!(
-        measure(&options, &control, &database),
-        load::finish(workers)
-    )?;
+    let (window, tally) =
+        tokio::try_join!(measure(&options, &control, &database), load::finish(workers))?;
     let debits_after = accounts.hot_debits().await?;
 
-    let money = Money::check(
-        tally.acknowledged,
-        tally.unknown,
-        debits_before,
-        debits_after,
-    )?;
+    let money = Money::check(tally.acknowledged, tally.unknown, debits_before, debits_after)?;
     Report::new(&options, &window, &tally, money)
 }
 
@@ -115,11 +108,7 @@ async fn measure(
     control.stop();
     let length = began.elapsed();
     let after = read(options, database).await?;
-    Ok(Window {
-        length,
-        before,
-        after,
-    })
+    Ok(Window { length, before, after })
 }
 
 async fn read(options: &Options, database: &Database) -> Result<Reading, BenchError> {

@@ -85,9 +85,7 @@ impl Tally {
     }
 
     fn add(&mut self, other: Self) {
-        self.latency
-            .add(other.latency)
-            .expect("the histogram grows as needed");
+        self.latency.add(other.latency).expect("the histogram grows as needed");
         self.requests += other.requests;
         self.outcomes.add(&other.outcomes);
         self.acknowledged += other.acknowledged;
@@ -161,11 +159,7 @@ impl Worker {
             self.client.connect().await?;
             let body = self.next_body();
             let sent = Instant::now();
-            match self
-                .client
-                .request(Method::POST, self.uri.clone(), body)
-                .await
-            {
+            match self.client.request(Method::POST, self.uri.clone(), body).await {
                 Ok(status) => self.answered(status, sent),
                 Err(Failure::NotSent) => {}
                 Err(Failure::TimedOut(_)) => {
@@ -184,13 +178,7 @@ impl Worker {
 
     /// Draws the transfers of the next request.
     fn next_body(&mut self) -> Bytes {
-        let Self {
-            accounts,
-            random,
-            amounts,
-            body,
-            ..
-        } = self;
+        let Self { accounts, random, amounts, body, .. } = self;
         let ledger = accounts.ids.ledger;
         for (position, amount) in amounts.iter_mut().enumerate() {
             *amount = random.u64(1..=LARGEST_AMOUNT);
@@ -238,16 +226,11 @@ impl Worker {
         if counted.applied < items as u64 && self.tally.first_other.is_none() {
             self.tally.first_other = Some(self.example(status));
         }
-        self.control
-            .applied
-            .fetch_add(counted.applied, Ordering::Relaxed);
+        self.control.applied.fetch_add(counted.applied, Ordering::Relaxed);
 
         if self.control.phase.load(Ordering::Relaxed) == MEASURED {
             let microseconds = sent.elapsed().as_micros() as u64;
-            self.tally
-                .latency
-                .record(microseconds)
-                .expect("the histogram grows as needed");
+            self.tally.latency.record(microseconds).expect("the histogram grows as needed");
             self.tally.requests += 1;
             self.tally.outcomes.add(&counted);
         }
@@ -257,15 +240,9 @@ impl Worker {
     fn example(&self, status: StatusCode) -> String {
         let reply = self.client.reply();
         let items: Vec<&RawValue> = serde_json::from_slice(reply).unwrap_or_default();
-        let other = self
-            .outcomes
-            .iter()
-            .position(|outcome| *outcome != Outcome::Applied);
+        let other = self.outcomes.iter().position(|outcome| *outcome != Outcome::Applied);
         let item = other.and_then(|position| items.get(position));
-        format!(
-            "{status} {}",
-            excerpt(item.map_or(reply, |item| item.get().as_bytes()))
-        )
+        format!("{status} {}", excerpt(item.map_or(reply, |item| item.get().as_bytes())))
     }
 
     /// Sum of the amounts of the request under way.

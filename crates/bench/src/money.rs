@@ -24,18 +24,12 @@ impl Money {
         after: u128,
     ) -> Result<Self, BenchError> {
         match after.checked_sub(before) {
-            Some(found) if (acknowledged..=acknowledged + unknown).contains(&found) => Ok(Self {
-                acknowledged,
-                unknown,
-                found,
-            }),
+            Some(found) if (acknowledged..=acknowledged + unknown).contains(&found) => {
+                Ok(Self { acknowledged, unknown, found })
+            }
             _ => {
                 let found = (after as i128).wrapping_sub(before as i128);
-                Err(BenchError::MoneyLost {
-                    acknowledged,
-                    unknown,
-                    found,
-                })
+                Err(BenchError::MoneyLost { acknowledged, unknown, found })
             }
         }
     }
@@ -51,11 +45,7 @@ mod tests {
         assert!(Money::check(50, 7, 100, 157).is_ok());
         for (after, found) in [(149, 49), (158, 58), (90, -10)] {
             match Money::check(50, 7, 100, after) {
-                Err(BenchError::MoneyLost {
-                    acknowledged: 50,
-                    unknown: 7,
-                    found: f,
-                }) => {
+                Err(BenchError::MoneyLost { acknowledged: 50, unknown: 7, found: f }) => {
                     assert_eq!(f, found);
                 }
                 other => panic!("{other:?}"),

@@ -67,11 +67,7 @@ impl Options {
         require(self.hot_accounts > 0, "hot_accounts", "at least 1")?;
         require(self.accounts > 0, "accounts", "at least 1")?;
         require(self.max_items > 0, "max_items", "at least 1")?;
-        require(
-            !self.request_timeout.is_zero(),
-            "request_timeout",
-            "longer than zero",
-        )?;
+        require(!self.request_timeout.is_zero(), "request_timeout", "longer than zero")?;
         require(
             self.bulk <= self.max_items,
             "bulk",
@@ -98,10 +94,7 @@ fn require(fits: bool, option: &'static str, bound: &str) -> Result<(), BenchErr
     if fits {
         Ok(())
     } else {
-        Err(BenchError::Option {
-            option,
-            problem: format!("must be {bound}"),
-        })
+        Err(BenchError::Option { option, problem: format!("must be {bound}") })
     }
 }
 
@@ -117,26 +110,15 @@ mod tests {
 
     #[test]
     fn the_defaults_are_valid() {
-        Options::new("http://127.0.0.1:8080", "")
-            .validate()
-            .expect("valid");
+        Options::new("http://127.0.0.1:8080", "").validate().expect("valid");
     }
 
     #[test]
     fn unusable_options_are_named() {
-        assert_eq!(
-            refused(|o| o.connections = 0),
-            "connections: must be at least 1"
-        );
+        assert_eq!(refused(|o| o.connections = 0), "connections: must be at least 1");
         assert_eq!(refused(|o| o.accounts = 0), "accounts: must be at least 1");
-        assert_eq!(
-            refused(|o| o.hot_accounts = 0),
-            "hot_accounts: must be at least 1"
-        );
-        assert_eq!(
-            refused(|o| o.duration = Duration::ZERO),
-            "duration: must be longer than zero"
-        );
+        assert_eq!(refused(|o| o.hot_accounts = 0), "hot_accounts: must be at least 1");
+        assert_eq!(refused(|o| o.duration = Duration::ZERO), "duration: must be longer than zero");
         assert_eq!(
             refused(|o| o.bulk = 1001),
             "bulk: must be at most 1000, the server's batch.max_items; 1001 is too many"
@@ -145,17 +127,10 @@ mod tests {
 
     #[test]
     fn only_a_plain_http_base_is_accepted() {
-        for url in [
-            "https://localhost:8080",
-            "localhost:8080",
-            "http://localhost/v1",
-            "",
-            "http://h/?a",
-        ] {
-            assert!(
-                refused(|o| o.url = url.into()).starts_with("url: "),
-                "{url}"
-            );
+        for url in
+            ["https://localhost:8080", "localhost:8080", "http://localhost/v1", "", "http://h/?a"]
+        {
+            assert!(refused(|o| o.url = url.into()).starts_with("url: "), "{url}");
         }
     }
 }

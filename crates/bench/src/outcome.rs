@@ -87,10 +87,7 @@ mod tests {
 
     #[test]
     fn text_that_only_looks_like_an_outcome_is_not_one() {
-        assert_eq!(
-            scanned(r#"{"reason":"\"outcome\":\"applied\"","key":"outcome"}"#),
-            []
-        );
+        assert_eq!(scanned(r#"{"reason":"\"outcome\":\"applied\"","key":"outcome"}"#), []);
         assert_eq!(scanned(r#"{"outcome":"else"}"#), []);
         assert_eq!(scanned(r#"{"outcome":"#), []);
         assert_eq!(scanned(r#"{"outcome""#), []);

@@ -9,10 +9,7 @@ const TICK: Duration = Duration::from_millis(250);
 
 /// A bar for the creation of accounts.
 pub(crate) fn creation(accounts: u64) -> ProgressBar {
-    bar(
-        accounts,
-        "creating accounts [{bar:30}] {pos} of {len}, {elapsed} passed, {eta} left",
-    )
+    bar(accounts, "creating accounts [{bar:30}] {pos} of {len}, {elapsed} passed, {eta} left")
 }
 
 /// Waits for `length` and shows the time passed and the current rate of what `count` counts.
@@ -20,10 +17,7 @@ pub(crate) async fn wait(what: &'static str, length: Duration, count: impl Fn() 
     let began = Instant::now();
     let bar = bar(length.as_millis() as u64, "{prefix} [{bar:30}] {msg}").with_prefix(what);
     let mut last = (began, count());
-    while let Some(left) = length
-        .checked_sub(began.elapsed())
-        .filter(|left| !left.is_zero())
-    {
+    while let Some(left) = length.checked_sub(began.elapsed()).filter(|left| !left.is_zero()) {
         sleep(left.min(TICK)).await;
         let now = (Instant::now(), count());
         let seconds = (now.0 - last.0).as_secs_f64();

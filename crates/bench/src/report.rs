@@ -100,13 +100,7 @@ pub struct LatencyMs {
 impl LatencyMs {
     fn new(microseconds: &Histogram<u64>) -> Self {
         let at = |quantile| microseconds.value_at_quantile(quantile) as f64 / 1000.0;
-        Self {
-            p50: at(0.5),
-            p95: at(0.95),
-            p99: at(0.99),
-            p99_9: at(0.999),
-            max: at(1.0),
-        }
+        Self { p50: at(0.5), p95: at(0.95), p99: at(0.99), p99_9: at(0.999), max: at(1.0) }
     }
 }
 
@@ -229,10 +223,7 @@ impl DatabaseWork {
     fn new(window: &Window, applied: f64) -> Self {
         let (before, after) = (&window.before.database, &window.after.database);
         let commits = after.commits - before.commits;
-        let wal_bytes = after
-            .wal_bytes
-            .zip(before.wal_bytes)
-            .map(|(after, before)| after - before);
+        let wal_bytes = after.wal_bytes.zip(before.wal_bytes).map(|(after, before)| after - before);
         Self {
             commits,
             transfers_per_commit: (commits > 0).then(|| applied / commits as f64),
@@ -244,10 +235,7 @@ impl DatabaseWork {
 }
 
 fn difference(before: &Result<f64, String>, after: &Result<f64, String>) -> Measured {
-    before
-        .clone()
-        .and_then(|before| Ok(after.clone()? - before))
-        .into()
+    before.clone().and_then(|before| Ok(after.clone()? - before)).into()
 }
 
 #[cfg(test)]
@@ -296,11 +284,7 @@ pub(crate) mod tests {
     fn made(tally: &Tally, after: Reading) -> Result<Report, BenchError> {
         let options = Options::new("http://127.0.0.1:8080", "");
         let length = Duration::from_secs(10);
-        let window = Window {
-            length,
-            before: reading(100, 1.0),
-            after,
-        };
+        let window = Window { length, before: reading(100, 1.0), after };
         let money = Money::check(5000, 0, 100, 5100)?;
         Report::new(&options, &window, tally, money)
     }

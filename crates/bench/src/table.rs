@@ -9,18 +9,12 @@ use crate::report::{DatabaseWork, LatencyMs, Report, Trouble, Workload};
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: &dyn Display| writeln!(f, "{name:<16} {value}");
-        row(
-            "machine",
-            &format_args!("{} cores, {}", self.machine.cores, self.machine.cpu_model),
-        )?;
+        row("machine", &format_args!("{} cores, {}", self.machine.cores, self.machine.cpu_model))?;
         row("PostgreSQL", &self.postgres.server_version)?;
         row("settings", &self.postgres)?;
         if !self.durable {
             let off = self.postgres.not_durable().join(", ");
-            row(
-                "NOT DURABLE",
-                &format_args!("off: {off}; a crash can lose applied transfers"),
-            )?;
+            row("NOT DURABLE", &format_args!("off: {off}; a crash can lose applied transfers"))?;
         }
         let rule = "closed loop: each connection sends its next request when the last is answered";
         row("arrivals", &rule)?;
@@ -46,10 +40,7 @@ impl Display for Report {
         row("outcomes", &self.outcomes)?;
         row("trouble", &self.trouble)?;
         row("database", &self.database)?;
-        row(
-            "backend CPU",
-            &WithUnit(&self.backend_cpu_us_per_transfer, "µs per transfer"),
-        )?;
+        row("backend CPU", &WithUnit(&self.backend_cpu_us_per_transfer, "µs per transfer"))?;
         row("generator CPU", &WithUnit(&self.client_cpu_seconds, "s"))?;
         row("server CPU", &WithUnit(&self.server_cpu_seconds, "s"))?;
         row(
@@ -118,11 +109,7 @@ impl Display for DatabaseWork {
         if let Some(bytes) = self.cluster_wal_bytes_per_transfer {
             write!(f, ", {bytes:.0} bytes of WAL per transfer (whole cluster)")?;
         }
-        write!(
-            f,
-            ", {} deadlocks (counters may lag by 1 s)",
-            self.deadlocks
-        )
+        write!(f, ", {} deadlocks (counters may lag by 1 s)", self.deadlocks)
     }
 }
 
@@ -164,10 +151,6 @@ mod tests {
         let mut report = report();
         report.durable = false;
         report.postgres.fsync = "off".into();
-        assert!(
-            report
-                .table()
-                .contains("NOT DURABLE      off: fsync; a crash can lose")
-        );
+        assert!(report.table().contains("NOT DURABLE      off: fsync; a crash can lose"));
     }
 }

@@ -64,13 +64,7 @@ impl Server {
             (&Method::POST, "/transfer") => self.transfer(&body).await?,
             (&Method::POST, "/transfers") => {
                 let transfers = body.as_array().expect("an array");
-                (
-                    200,
-                    transfers
-                        .iter()
-                        .map(|transfer| self.apply(transfer))
-                        .collect(),
-                )
+                (200, transfers.iter().map(|transfer| self.apply(transfer)).collect())
             }
             (_, path) => self.balance(path.trim_start_matches("/accounts/")),
         };
@@ -84,9 +78,7 @@ impl Server {
         let mut debits = self.debits.lock().expect("not poisoned");
         let accounts = body.as_array().expect("an array").iter();
         let create = |account: &Value| {
-            debits
-                .entry(account["id"].as_str().expect("an id").to_owned())
-                .or_default();
+            debits.entry(account["id"].as_str().expect("an id").to_owned()).or_default();
             json!({"outcome": "applied"})
         };
         (200, accounts.map(create).collect())
@@ -158,11 +150,7 @@ async fn load(options: &Options, accounts: &Accounts, enough: impl Fn() -> bool)
         Ok(())
     };
     let both = async { tokio::try_join!(stop, load::finish(workers)) };
-    timeout(Duration::from_secs(20), both)
-        .await
-        .expect("ends")
-        .expect("succeeds")
-        .1
+    timeout(Duration::from_secs(20), both).await.expect("ends").expect("succeeds").1
 }
 
 #[tokio::test]
@@ -172,39 +160,25 @@ async fn accounts_are_created_once() {
     accounts.prepare().await.expect("created");
     // One batch of hot accounts, three of cold ones, and a marker for each.
     assert_eq!(server.accounts_posts.load(Ordering::Relaxed), 6);
-    assert_eq!(
-        server.debits.lock().expect("not poisoned").len(),
-        3 + 2500 + 2
-    );
+    assert_eq!(server.debits.lock().expect("not poisoned").len(), 3 + 2500 + 2);
     accounts.prepare().await.expect("found");
     assert_eq!(server.accounts_posts.load(Ordering::Relaxed), 6);
 
-    let fewer = Accounts {
-        cold: 2000,
-        ..accounts
-    };
+    let fewer = Accounts { cold: 2000, ..accounts };
     fewer.prepare().await.expect("created");
     assert_eq!(server.accounts_posts.load(Ordering::Relaxed), 6 + 3);
 }
 
 #[tokio::test]
 async fn outcomes_and_failures_of_single_transfers_are_counted() {
-    let server = Arc::new(Server {
-        trouble: true,
-        ..Server::default()
-    });
+    let server = Arc::new(Server { trouble: true, ..Server::default() });
     let (options, accounts) = setup(&server.start().await, 0);
     accounts.prepare().await.expect("created");
     let connections = || server.connections.load(Ordering::Relaxed);
     let all = connections() + options.connections as u64 + 2;
     let tally = load(&options, &accounts, || connections() == all).await;
 
-    let Outcomes {
-        applied,
-        rejected,
-        not_applied,
-        unknown,
-    } = tally.outcomes;
+    let Outcomes { applied, rejected, not_applied, unknown } = tally.outcomes;
     assert_eq!((rejected, not_applied, unknown), (5, 3, 1));
     assert!(applied >= 300);
     assert_eq!((tally.broken, tally.timeouts, tally.unreadable), (1, 1, 1));
@@ -218,10 +192,7 @@ async fn outcomes_and_failures_of_single_transfers_are_counted() {
 
     let debits = accounts.hot_debits().await.expect("read");
     let money = Money::check(tally.acknowledged, tally.unknown, 0, debits).expect("agrees");
-    assert!(
-        money.found > money.acknowledged,
-        "one unknown transfer was applied"
-    );
+    assert!(money.found > money.acknowledged, "one unknown transfer was applied");
 }
 
 #[tokio::test]
@@ -243,8 +214,5 @@ async fn a_server_that_is_not_there_is_an_error() {
     drop(listener);
     let (_, accounts) = setup(&url, 0);
     let error = accounts.prepare().await.expect_err("nobody listens");
-    assert!(
-        matches!(error, BenchError::Unreachable { attempts: 10, .. }),
-        "{error}"
-    );
+    assert!(matches!(error, BenchError::Unreachable { attempts: 10, .. }), "{error}");
 }

@@ -28,10 +28,7 @@ impl Version {
     fn parse(output: &str) -> Option<Version> {
         let (_, version) = output.split_once("(PostgreSQL) ")?;
         let (major, rest) = leading_number(version)?;
-        let minor = rest
-            .strip_prefix('.')
-            .and_then(leading_number)
-            .map_or(0, |(minor, _)| minor);
+        let minor = rest.strip_prefix('.').and_then(leading_number).map_or(0, |(minor, _)| minor);
         Some(Version { major, minor })
     }
 }
@@ -43,9 +40,7 @@ impl fmt::Display for Version {
 }
 
 fn leading_number(text: &str) -> Option<(u32, &str)> {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     Some((digits.parse().ok()?, rest))
 }
@@ -111,16 +106,12 @@ fn first_usable(places: impl IntoIterator<Item = Place>) -> Result<Binaries, Bin
     let mut looked_at = Vec::new();
     for Place { origin, dir } in places {
         let rejected = match dir {
-            Err(reason) => Rejected {
-                place: origin,
-                reason,
-            },
+            Err(reason) => Rejected { place: origin, reason },
             Ok(dir) => match Binaries::inspect(&dir) {
                 Ok(binaries) => return Ok(binaries),
-                Err(reason) => Rejected {
-                    place: format!("{origin} (`{}`)", dir.display()),
-                    reason,
-                },
+                Err(reason) => {
+                    Rejected { place: format!("{origin} (`{}`)", dir.display()), reason }
+                }
             },
         };
         looked_at.push(rejected);
@@ -137,11 +128,7 @@ pub(crate) fn output(program: &Path, argument: &str) -> Result<String, String> {
     if !output.status.success() {
         let stderr = String::from_utf8_lossy(&output.stderr);
         let command = format!("`{} {argument}`", program.display());
-        return Err(format!(
-            "{command} failed with {}: {}",
-            output.status,
-            stderr.trim()
-        ));
+        return Err(format!("{command} failed with {}: {}", output.status, stderr.trim()));
     }
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
@@ -169,10 +156,7 @@ pub struct Rejected {
 }
 
 fn list(looked_at: &[Rejected]) -> String {
-    looked_at
-        .iter()
-        .map(|it| format!("\n  {}: {}", it.place, it.reason))
-        .collect()
+    looked_at.iter().map(|it| format!("\n  {}: {}", it.place, it.reason)).collect()
 }
 
 #[cfg(test)]
@@ -184,11 +168,8 @@ mod tests {
     fn fake(dir: &Path, version: &str) {
         fs::create_dir_all(dir).unwrap();
         let postgres = dir.join("postgres");
-        fs::write(
-            &postgres,
-            format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n"),
-        )
-        .unwrap();
+        fs::write(&postgres, format!("#!/bin/sh\necho 'postgres (PostgreSQL) {version}'\n"))
+            .unwrap();
         fs::set_permissions(&postgres, fs::Permissions::from_mode(0o755)).unwrap();
         fs::write(dir.join("initdb"), "").unwrap();
     }
@@ -196,10 +177,7 @@ mod tests {
     #[test]
     fn reads_versions() {
         let parse = |text| Version::parse(text).map(|it| (it.major, it.minor));
-        assert_eq!(
-            parse("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"),
-            Some((15, 18))
-        );
+        assert_eq!(parse("postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)\n"), Some((15, 18)));
         assert_eq!(parse("postgres (PostgreSQL) 19devel\n"), Some((19, 0)));
         assert_eq!(parse("postgres (PostgreSQL) 18beta1\n"), Some((18, 0)));
         assert_eq!(parse("postgres (PostgreSQL) 9.6.24\n"), Some((9, 6)));
@@ -216,16 +194,7 @@ mod tests {
         symlink(real.join("postgres"), outside.join("postgres")).unwrap();
 
         let found = Binaries::inspect(&outside).unwrap();
-        assert_eq!(
-            found,
-            Binaries {
-                dir: real,
-                version: Version {
-                    major: 17,
-                    minor: 2
-                }
-            }
-        );
+        assert_eq!(found, Binaries { dir: real, version: Version { major: 17, minor: 2 } });
     }
 
     #[test]
@@ -242,10 +211,7 @@ mod tests {
         let error = first_usable(places()).unwrap_err();
         assert_eq!(error.looked_at.len(), 3);
         assert!(error.looked_at[0].reason.contains("no `initdb`"), "{error}");
-        assert!(
-            error.looked_at[1].reason.contains("14.1 is too old"),
-            "{error}"
-        );
+        assert!(error.looked_at[1].reason.contains("14.1 is too old"), "{error}");
     }
 
     #[test]
@@ -261,12 +227,7 @@ mod tests {
     #[test]
     fn says_that_path_holds_none() {
         let dir = tempfile::tempdir().unwrap();
-        let error = first_usable(in_path(dir.path().as_os_str()))
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.contains("PATH: no directory in it holds `postgres`"),
-            "{error}"
-        );
+        let error = first_usable(in_path(dir.path().as_os_str())).unwrap_err().to_string();
+        assert!(error.contains("PATH: no directory in it holds `postgres`"), "{error}");
     }
 }

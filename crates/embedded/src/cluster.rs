@@ -55,16 +55,7 @@ impl Cluster {
         };
         let version = options.binaries.version();
         let log = data_dir.log();
-        Ok(Cluster {
-            server,
-            socket_dir,
-            data_dir,
-            port,
-            password,
-            settings,
-            version,
-            log,
-        })
+        Ok(Cluster { server, socket_dir, data_dir, port, password, settings, version, log })
     }
 
     /// The directory of the Unix socket. Connections by it need no password.
@@ -118,10 +109,7 @@ impl Cluster {
     /// A URL by TCP on 127.0.0.1.
     pub fn tcp_url(&self, user: &str, password: &str, database: &str) -> String {
         let [user, password, database] = [user, password, database].map(|it| encode(it.as_bytes()));
-        format!(
-            "postgresql://{user}:{password}@127.0.0.1:{}/{database}",
-            self.port
-        )
+        format!("postgresql://{user}:{password}@127.0.0.1:{}/{database}", self.port)
     }
 
     /// Stops the server: connections end, open transactions are rolled back. A server that is
@@ -168,12 +156,7 @@ fn launch(
     let socket_dir = data_dir.socket_dir(port)?;
     let program = options.binaries.dir().join("postgres");
     let (mut command, logged) = server::command(&program, data_dir)?;
-    command.args(arguments(
-        &data_dir.pgdata(),
-        socket_dir.path(),
-        port,
-        settings,
-    ));
+    command.args(arguments(&data_dir.pgdata(), socket_dir.path(), port, settings));
     let mut server = Server::spawn(command, data_dir, options.stop_timeout)
         .map_err(StartError::io("run", &program))?;
     server.wait_ready(options.start_timeout, logged)?;
@@ -181,9 +164,7 @@ fn launch(
 }
 
 fn free_port() -> std::io::Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
-        .local_addr()?
-        .port())
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
 fn lost_port(tail: &str) -> bool {
@@ -195,13 +176,11 @@ fn encode(bytes: &[u8]) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     bytes
         .iter()
-        .map(|&byte| {
-            if plain(byte) {
-                char::from(byte).to_string()
-            } else {
-                format!("%{byte:02X}")
-            }
-        })
+        .map(
+            |&byte| {
+                if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") }
+            },
+        )
         .collect()
 }
 
@@ -211,10 +190,7 @@ mod tests {
 
     #[test]
     fn encodes_what_would_part_a_url() {
-        assert_eq!(
-            encode(b"/a dir/so:ck@et,1"),
-            "%2Fa%20dir%2Fso%3Ack%40et%2C1"
-        );
+        assert_eq!(encode(b"/a dir/so:ck@et,1"), "%2Fa%20dir%2Fso%3Ack%40et%2C1");
         assert_eq!(encode("ü-_.~9".as_bytes()), "%C3%BC-_.~9");
     }
 }

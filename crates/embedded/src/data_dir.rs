@@ -37,11 +37,7 @@ impl DataDir {
             user.check_can_enter(&root)?;
         }
         let lock = Lock::take(&root, user.as_ref())?;
-        Ok(DataDir {
-            root,
-            user,
-            _lock: lock,
-        })
+        Ok(DataDir { root, user, _lock: lock })
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -68,11 +64,7 @@ impl DataDir {
     pub(crate) fn open_log(&self) -> Result<(File, u64), StartError> {
         let path = self.log();
         let open = || {
-            let file = open_private(
-                &path,
-                File::options().create(true).append(true),
-                self.user(),
-            )?;
+            let file = open_private(&path, File::options().create(true).append(true), self.user())?;
             let length = file.metadata()?.len();
             Ok((file, length))
         };
@@ -134,13 +126,8 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                let pid = fs::read_to_string(&path)
-                    .ok()
-                    .and_then(|pid| pid.trim().parse().ok());
-                return Err(StartError::AlreadyRunning {
-                    data_dir: root.to_owned(),
-                    pid,
-                });
+                let pid = fs::read_to_string(&path).ok().and_then(|pid| pid.trim().parse().ok());
+                return Err(StartError::AlreadyRunning { data_dir: root.to_owned(), pid });
             }
             Err(TryLockError::Error(error)) => return Err(StartError::io("lock", &path)(error)),
         }

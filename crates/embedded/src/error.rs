@@ -147,11 +147,7 @@ impl StartError {
     /// For `map_err`: says what was being done when the system refused.
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StartError {
         let path = path.to_owned();
-        move |source| StartError::Io {
-            action,
-            path,
-            source,
-        }
+        move |source| StartError::Io { action, path, source }
     }
 }
 

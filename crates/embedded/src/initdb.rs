@@ -44,26 +44,15 @@ fn make_cluster(data_dir: &DataDir, binaries: &Binaries) -> Result<(), StartErro
 
     let pgdata = data_dir.pgdata();
     fs::rename(&new, &pgdata).map_err(StartError::io("rename to", &pgdata))?;
-    File::open(root)
-        .and_then(|dir| dir.sync_all())
-        .map_err(StartError::io("sync", root))
+    File::open(root).and_then(|dir| dir.sync_all()).map_err(StartError::io("sync", root))
 }
 
 fn run_initdb(data_dir: &DataDir, binaries: &Binaries, target: &Path) -> Result<(), StartError> {
     let program = binaries.dir().join("initdb");
     let (mut command, logged) = server::command(&program, data_dir)?;
     command
-        .args([
-            "--encoding=UTF8",
-            "--locale=C",
-            "--data-checksums",
-            "--username=postgres",
-        ])
-        .args([
-            "--auth-local=trust",
-            "--auth-host=scram-sha-256",
-            "--no-instructions",
-        ])
+        .args(["--encoding=UTF8", "--locale=C", "--data-checksums", "--username=postgres"])
+        .args(["--auth-local=trust", "--auth-host=scram-sha-256", "--no-instructions"])
         .arg("--pwfile")
         .arg(data_dir.password())
         .arg("--pgdata")
@@ -80,11 +69,7 @@ fn run_initdb(data_dir: &DataDir, binaries: &Binaries, target: &Path) -> Result<
 fn remove_unfinished(root: &Path) -> io::Result<()> {
     for entry in fs::read_dir(root)? {
         let entry = entry?;
-        if entry
-            .file_name()
-            .as_encoded_bytes()
-            .starts_with(UNFINISHED.as_bytes())
-        {
+        if entry.file_name().as_encoded_bytes().starts_with(UNFINISHED.as_bytes()) {
             ignore_missing(fs::remove_dir_all(entry.path()))?;
         }
     }

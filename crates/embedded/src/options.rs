@@ -70,10 +70,7 @@ impl Options {
             ("log_line_prefix", "%m [%p] "),
         ];
         let defaults = defaults.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        Ok(defaults
-            .into_iter()
-            .chain(self.settings.iter().cloned())
-            .collect())
+        Ok(defaults.into_iter().chain(self.settings.iter().cloned()).collect())
     }
 }
 
@@ -84,9 +81,7 @@ fn shared_buffers_mib() -> u64 {
 }
 
 fn total_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib * 1024)
 }
@@ -119,10 +114,7 @@ mod tests {
 
     #[test]
     fn reads_the_memory() {
-        assert_eq!(
-            total_memory("MemTotal:  2048 kB\nMemFree: 1 kB\n"),
-            Some(2 * MIB)
-        );
+        assert_eq!(total_memory("MemTotal:  2048 kB\nMemFree: 1 kB\n"), Some(2 * MIB));
         assert_eq!(total_memory(""), None);
     }
 }

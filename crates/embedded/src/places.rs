@@ -15,17 +15,11 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new(origin: &str, dir: impl Into<PathBuf>) -> Place {
-        Place {
-            origin: origin.to_owned(),
-            dir: Ok(dir.into()),
-        }
+        Place { origin: origin.to_owned(), dir: Ok(dir.into()) }
     }
 
     fn missing(origin: &str, reason: impl Into<String>) -> Place {
-        Place {
-            origin: origin.to_owned(),
-            dir: Err(reason.into()),
-        }
+        Place { origin: origin.to_owned(), dir: Err(reason.into()) }
     }
 }
 
@@ -43,10 +37,7 @@ pub(crate) fn in_path(path: &OsStr) -> Vec<Place> {
         .map(|dir| Place::new("PATH", dir))
         .collect();
     if places.is_empty() {
-        return vec![Place::missing(
-            "PATH",
-            "no directory in it holds `postgres`",
-        )];
+        return vec![Place::missing("PATH", "no directory in it holds `postgres`")];
     }
     places
 }

@@ -46,9 +46,7 @@ impl PidFile {
     pub(crate) fn wait_for_processes(&self) -> bool {
         wait_until(GRACE, || {
             let segments = fs::read_to_string("/proc/sysvipc/shm").unwrap_or_default();
-            !self
-                .shared_memory
-                .is_some_and(|id| is_attached(&segments, id))
+            !self.shared_memory.is_some_and(|id| is_attached(&segments, id))
         })
     }
 
@@ -60,9 +58,7 @@ impl PidFile {
             return false;
         }
         let command_line = fs::read(proc.join("cmdline")).unwrap_or_default();
-        command_line
-            .split(|byte| *byte == 0)
-            .any(|it| it == pgdata.as_os_str().as_bytes())
+        command_line.split(|byte| *byte == 0).any(|it| it == pgdata.as_os_str().as_bytes())
             || fs::read_link(proc.join("cwd")).is_ok_and(|dir| dir == pgdata)
     }
 }
@@ -73,13 +69,10 @@ fn path(pgdata: &Path) -> PathBuf {
 
 fn is_attached(segments: &str, id: i64) -> bool {
     // Columns: key, shmid, perms, size, cpid, lpid, nattch, ...
-    segments
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .any(|columns| {
-            columns.get(1).and_then(|shmid| shmid.parse().ok()) == Some(id)
-                && columns.get(6).is_some_and(|attached| *attached != "0")
-        })
+    segments.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|columns| {
+        columns.get(1).and_then(|shmid| shmid.parse().ok()) == Some(id)
+            && columns.get(6).is_some_and(|attached| *attached != "0")
+    })
 }
 
 /// Ends the server that a dead program may have left behind, and removes its `postmaster.pid`,
@@ -89,16 +82,10 @@ pub(crate) fn clear_leftover(data_dir: &DataDir, patience: Duration) -> Result<(
     if let Some(left) = PidFile::read(&pgdata) {
         let pid = left.pid.as_raw_pid().unsigned_abs();
         if !stop(&left, &pgdata, patience).map_err(StartError::io("stop the server of", &pgdata))? {
-            return Err(StartError::LeftRunning {
-                data_dir: data_dir.root().to_owned(),
-                pid,
-            });
+            return Err(StartError::LeftRunning { data_dir: data_dir.root().to_owned(), pid });
         }
         if !left.wait_for_processes() {
-            return Err(StartError::DataInUse {
-                data_dir: data_dir.root().to_owned(),
-                pid,
-            });
+            return Err(StartError::DataInUse { data_dir: data_dir.root().to_owned(), pid });
         }
     }
     let path = path(&pgdata);
@@ -129,11 +116,7 @@ mod tests {
         let starting = "42\n/data/pg\n1700000000\n5433\n/data/socket\n127.0.0.1\n";
         let expected = |ready, shared_memory| {
             let pid = Pid::from_raw(42).unwrap();
-            Some(PidFile {
-                pid,
-                ready,
-                shared_memory,
-            })
+            Some(PidFile { pid, ready, shared_memory })
         };
         assert_eq!(PidFile::parse(starting), expected(false, None));
         let memory = format!("{starting}  10010672         4\nstarting\n");

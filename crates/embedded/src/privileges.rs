@@ -26,9 +26,7 @@ impl User {
         let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
         let owner = |path: &Path| fs::metadata(path).ok().map(|it| (it.uid(), it.gid()));
         match (owner(pgdata), owner(data_dir)) {
-            (Some((0, _)), _) => Err(StartError::OwnedByRoot {
-                data_dir: data_dir.to_owned(),
-            }),
+            (Some((0, _)), _) => Err(StartError::OwnedByRoot { data_dir: data_dir.to_owned() }),
             (Some((uid, gid)), _) | (None, Some((uid @ 1.., gid))) => {
                 let name = name_of(&passwd, uid).unwrap_or_else(|| uid.to_string());
                 Ok(Some(User { name, uid, gid }))
@@ -46,11 +44,7 @@ impl User {
             let found = fs::metadata(dir).map_err(StartError::io("look at", dir))?;
             if !self.may_enter(found.uid(), found.gid(), found.mode()) {
                 let (dir, target) = (dir.to_owned(), target.to_owned());
-                return Err(StartError::NotTraversable {
-                    user: self.name.clone(),
-                    dir,
-                    target,
-                });
+                return Err(StartError::NotTraversable { user: self.name.clone(), dir, target });
             }
         }
         Ok(())
@@ -90,9 +84,7 @@ fn named(passwd: &str, name: &str) -> Option<User> {
 }
 
 fn name_of(passwd: &str, uid: u32) -> Option<String> {
-    accounts(passwd)
-        .find(|user| user.uid == uid)
-        .map(|user| user.name)
+    accounts(passwd).find(|user| user.uid == uid).map(|user| user.name)
 }
 
 fn accounts(passwd: &str) -> impl Iterator<Item = User> {
@@ -112,11 +104,7 @@ mod tests {
     #[test]
     fn reads_accounts() {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nbad\npostgres:x:101:104::/:/bin/sh\n";
-        let postgres = User {
-            name: "postgres".to_owned(),
-            uid: 101,
-            gid: 104,
-        };
+        let postgres = User { name: "postgres".to_owned(), uid: 101, gid: 104 };
         assert_eq!(named(passwd, "postgres"), Some(postgres));
         assert_eq!(named(passwd, "nobody"), None);
         assert_eq!(name_of(passwd, 0).as_deref(), Some("root"));
@@ -124,11 +112,7 @@ mod tests {
 
     #[test]
     fn the_first_class_that_fits_decides() {
-        let user = User {
-            name: "u".to_owned(),
-            uid: 5,
-            gid: 6,
-        };
+        let user = User { name: "u".to_owned(), uid: 5, gid: 6 };
         assert!(user.may_enter(5, 0, 0o100));
         assert!(!user.may_enter(5, 6, 0o011));
         assert!(user.may_enter(0, 6, 0o010));

@@ -29,9 +29,7 @@ pub(crate) fn command(program: &Path, data_dir: &DataDir) -> Result<(Command, u6
         user.check_can_enter(dir)?;
     }
     let (log, logged) = data_dir.open_log()?;
-    let stdout = log
-        .try_clone()
-        .map_err(StartError::io("open", &data_dir.log()))?;
+    let stdout = log.try_clone().map_err(StartError::io("open", &data_dir.log()))?;
     let mut command = Command::new(program);
     command.current_dir(data_dir.root()).process_group(0);
     command.stdin(Stdio::null()).stdout(stdout).stderr(log);
@@ -92,16 +90,8 @@ impl Server {
         let log = self.log.clone();
         let tail = || tail(&log, logged);
         match (exited, settled) {
-            (Some(status), _) => Err(StartError::Exited {
-                status,
-                tail: tail(),
-                log,
-            }),
-            (None, false) => Err(StartError::TimedOut {
-                waited: limit,
-                tail: tail(),
-                log,
-            }),
+            (Some(status), _) => Err(StartError::Exited { status, tail: tail(), log }),
+            (None, false) => Err(StartError::TimedOut { waited: limit, tail: tail(), log }),
             (None, true) => Ok(()),
         }
     }
@@ -128,11 +118,7 @@ impl Server {
             self.kill()?;
             "SIGKILL"
         };
-        Err(StopError::Forced {
-            waited,
-            signal,
-            log,
-        })
+        Err(StopError::Forced { waited, signal, log })
     }
 
     fn signal_and_wait(&mut self, how: Signal, limit: Duration) -> io::Result<Option<ExitStatus>> {
@@ -148,8 +134,7 @@ impl Server {
     /// Kills the server and all its processes, and waits until none can touch the data.
     pub(crate) fn kill(&mut self) -> Result<(), StopError> {
         let pid = self.pid();
-        self.kill_all()
-            .map_err(|source| StopError::Io { pid, source })
+        self.kill_all().map_err(|source| StopError::Io { pid, source })
     }
 
     fn kill_all(&mut self) -> io::Result<()> {
@@ -185,15 +170,11 @@ impl Drop for Server {
 fn spawn_from_own_thread(mut command: Command) -> io::Result<(Child, Sender<()>)> {
     let (hold, held) = mpsc::channel::<()>();
     let (give, spawned) = mpsc::channel();
-    thread::Builder::new()
-        .name("postgres-parent".to_owned())
-        .spawn(move || {
-            let _ = give.send(command.spawn());
-            drop(command);
-            let _ = held.recv();
-        })?;
-    let child = spawned
-        .recv()
-        .map_err(|_| io::Error::other("the spawning thread ended"))??;
+    thread::Builder::new().name("postgres-parent".to_owned()).spawn(move || {
+        let _ = give.send(command.spawn());
+        drop(command);
+        let _ = held.recv();
+    })?;
+    let child = spawned.recv().map_err(|_| io::Error::other("the spawning thread ended"))??;
     Ok((child, hold))
 }

@@ -25,9 +25,7 @@ fn scratch() -> Result<TempDir, Box<dyn Error>> {
 
 fn options(data_dir: impl Into<PathBuf>) -> Result<Options, Box<dyn Error>> {
     let mut options = Options::new(data_dir, Binaries::find(None)?);
-    options
-        .settings
-        .push(("shared_buffers".into(), "16MB".into()));
+    options.settings.push(("shared_buffers".into(), "16MB".into()));
     Ok(options)
 }
 
@@ -49,8 +47,7 @@ fn sql(cluster: &Cluster, sql: &str) -> Result<String, Box<dyn Error>> {
 
 fn is_alive(pid: u32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit_once(") ")
-        .is_some_and(|(_, fields)| !fields.starts_with('Z'))
+    stat.rsplit_once(") ").is_some_and(|(_, fields)| !fields.starts_with('Z'))
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -90,9 +87,7 @@ fn starts_and_stops_and_keeps_the_data() -> Outcome {
 fn the_server_is_durable_private_and_unprivileged() -> Outcome {
     let dir = tempfile::tempdir()?;
     let mut options = options(dir.path())?;
-    options
-        .settings
-        .push(("max_connections".into(), "20".into()));
+    options.settings.push(("max_connections".into(), "20".into()));
     let cluster = Cluster::start(options)?;
 
     for (name, value) in [
@@ -119,9 +114,7 @@ fn the_server_is_durable_private_and_unprivileged() -> Outcome {
     // Own process group; and for root, another user without root's groups.
     let pid = cluster.pid();
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let group = stat
-        .rsplit_once(") ")
-        .and_then(|(_, fields)| fields.split(' ').nth(2));
+    let group = stat.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(2));
     assert_eq!(group, Some(pid.to_string().as_str()));
     if fs::metadata("/proc/self")?.uid() == 0 {
         let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
@@ -185,10 +178,7 @@ fn a_second_start_is_refused_while_one_runs() -> Outcome {
     let error = Cluster::start(options.clone()).unwrap_err();
     let own = std::process::id();
     assert!(matches!(error, StartError::AlreadyRunning { pid: Some(pid), .. } if pid == own));
-    assert!(
-        error.to_string().contains(&format!("process {own}")),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&format!("process {own}")), "{error}");
     assert_eq!(sql(&cluster, "select 1")?, "1");
     cluster.stop()?;
     Cluster::start(options)?.stop()?;
@@ -236,27 +226,19 @@ fn stale_files_of_a_crashed_run_do_not_matter() -> Outcome {
     let mut unrelated = Command::new("sleep");
     unrelated.arg("600").uid(owner.uid()).gid(owner.gid());
     let mut unrelated = unrelated.spawn()?;
-    let stale = format!(
-        "{}\n{}\n0\n",
-        unrelated.id(),
-        dir.path().join("pg").display()
-    );
+    let stale = format!("{}\n{}\n0\n", unrelated.id(), dir.path().join("pg").display());
     let socket_lock = format!("socket/.s.PGSQL.{}.lock", options.port.unwrap_or_default());
-    for (name, content) in [
-        ("pg/postmaster.pid", &stale),
-        (socket_lock.as_str(), &stale),
-    ] {
+    for (name, content) in [("pg/postmaster.pid", &stale), (socket_lock.as_str(), &stale)] {
         fs::write(dir.path().join(name), content)?;
     }
-    let started = Cluster::start(options.clone()).and_then(|it| {
-        drop(it);
-        fs::write(dir.path().join("pg/postmaster.pid"), "").map_err(|source| StartError::Io {
-            action: "write",
-            path: "postmaster.pid".into(),
-            source,
-        })?;
-        Cluster::start(options)
-    });
+    let started =
+        Cluster::start(options.clone()).and_then(|it| {
+            drop(it);
+            fs::write(dir.path().join("pg/postmaster.pid"), "").map_err(|source| {
+                StartError::Io { action: "write", path: "postmaster.pid".into(), source }
+            })?;
+            Cluster::start(options)
+        });
     let untouched = unrelated.try_wait()?.is_none();
     unrelated.kill()?;
     unrelated.wait()?;
@@ -274,13 +256,7 @@ fn a_server_left_running_is_stopped_first() -> Outcome {
     let pgdata = fs::canonicalize(dir.path())?.join("pg");
     let owner = fs::metadata(&pgdata)?;
     let mut left = Command::new(options.binaries.dir().join("postgres"))
-        .args([
-            "-c",
-            "listen_addresses=",
-            "-c",
-            "unix_socket_directories=../socket",
-            "-D",
-        ])
+        .args(["-c", "listen_addresses=", "-c", "unix_socket_directories=../socket", "-D"])
         .arg(&pgdata)
         .current_dir(&pgdata)
         .stderr(Stdio::null())
@@ -288,10 +264,7 @@ fn a_server_left_running_is_stopped_first() -> Outcome {
         .gid(owner.gid())
         .spawn()?;
     wait_until("the server is ready", || {
-        assert!(
-            left.try_wait().is_ok_and(|exited| exited.is_none()),
-            "it ended"
-        );
+        assert!(left.try_wait().is_ok_and(|exited| exited.is_none()), "it ended");
         fs::read_to_string(pgdata.join("postmaster.pid")).is_ok_and(|it| it.contains("ready"))
     });
 
@@ -360,20 +333,12 @@ fn the_socket_is_elsewhere_if_its_path_would_not_do() -> Outcome {
 fn a_bad_setting_shows_the_log() -> Outcome {
     let dir = tempfile::tempdir()?;
     let mut options = options(dir.path())?;
-    options
-        .settings
-        .push(("max_connections".into(), "many".into()));
+    options.settings.push(("max_connections".into(), "many".into()));
     let error = Cluster::start(options.clone()).unwrap_err();
     assert!(matches!(error, StartError::Exited { .. }), "{error}");
     let error = error.to_string();
-    assert!(
-        error.contains(&dir.path().join("postgres.log").display().to_string()),
-        "{error}"
-    );
-    assert!(
-        error.contains("invalid value for parameter \"max_connections\""),
-        "{error}"
-    );
+    assert!(error.contains(&dir.path().join("postgres.log").display().to_string()), "{error}");
+    assert!(error.contains("invalid value for parameter \"max_connections\""), "{error}");
 
     options.settings = vec![("Port".into(), "1".into())];
     let error = Cluster::start(options).unwrap_err();
@@ -416,10 +381,7 @@ fn root_is_told_which_directory_the_server_cannot_enter() -> Outcome {
     fs::DirBuilder::new().mode(0o700).create(&private)?;
     let error = Cluster::start(options(private.join("data"))?).unwrap_err();
     assert!(matches!(&error, StartError::NotTraversable { dir, .. } if *dir == private));
-    assert!(
-        error.to_string().contains(&private.display().to_string()),
-        "{error}"
-    );
+    assert!(error.to_string().contains(&private.display().to_string()), "{error}");
 
     let owned = dir.path().join("owned");
     fs::create_dir_all(owned.join("pg"))?;

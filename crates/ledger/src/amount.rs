@@ -71,9 +71,7 @@ impl ToSql for Amount {
 
 impl<'a> FromSql<'a> for Amount {
     fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Box<dyn Error + Sync + Send>> {
-        let (header, digits) = raw
-            .split_at_checked(8)
-            .ok_or("a numeric without its header")?;
+        let (header, digits) = raw.split_at_checked(8).ok_or("a numeric without its header")?;
         let field = |at: usize| i16::from_be_bytes([header[at], header[at + 1]]);
         let (count, weight, sign, scale) = (field(0), field(2), field(4), field(6));
         if sign != 0 || scale != 0 || usize::try_from(count)? * 2 != digits.len() {
@@ -106,23 +104,11 @@ mod tests {
 
     #[test]
     fn numeric_survives_the_wire() {
-        let edges = [
-            0,
-            1,
-            9999,
-            10_000,
-            10_001,
-            100_000_000,
-            u128::from(u64::MAX),
-            u128::MAX,
-        ];
+        let edges = [0, 1, 9999, 10_000, 10_001, 100_000_000, u128::from(u64::MAX), u128::MAX];
         for value in edges.into_iter().chain((0..128).map(|bit| 1 << bit)) {
             let mut wire = BytesMut::new();
             Amount(value).to_sql(&Type::NUMERIC, &mut wire).unwrap();
-            assert_eq!(
-                Amount::from_sql(&Type::NUMERIC, &wire).unwrap(),
-                Amount(value)
-            );
+            assert_eq!(Amount::from_sql(&Type::NUMERIC, &wire).unwrap(), Amount(value));
         }
     }
 
@@ -130,10 +116,7 @@ mod tests {
     fn numeric_without_its_trailing_zeros_is_read() {
         // 10000: one digit of weight one.
         let wire = [0, 1, 0, 1, 0, 0, 0, 0, 0, 1];
-        assert_eq!(
-            Amount::from_sql(&Type::NUMERIC, &wire).unwrap(),
-            Amount(10_000)
-        );
+        assert_eq!(Amount::from_sql(&Type::NUMERIC, &wire).unwrap(), Amount(10_000));
     }
 
     #[test]
@@ -150,10 +133,7 @@ mod tests {
         let read = |text: &str| serde_json::from_str::<Amount>(text).map(|a| a.0).ok();
         assert_eq!(read("0"), Some(0));
         assert_eq!(read("\"18446744073709551616\""), Some(1 << 64));
-        assert_eq!(
-            read("340282366920938463463374607431768211455"),
-            Some(u128::MAX)
-        );
+        assert_eq!(read("340282366920938463463374607431768211455"), Some(u128::MAX));
         for refused in [
             "340282366920938463463374607431768211456",
             "-1",

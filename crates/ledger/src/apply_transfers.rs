@@ -55,9 +55,7 @@ impl ArrayCall for ApplyTransfers {
         accounts.dedup();
         let index = |ledger: i32, id: Id| {
             // Unwrap safety: every account of the batch was put in above.
-            let found = accounts
-                .binary_search(&(ledger, id))
-                .expect("the account is in the batch");
+            let found = accounts.binary_search(&(ledger, id)).expect("the account is in the batch");
             i32::try_from(found + 1).expect("a batch has fewer than 2^31 accounts")
         };
         TransferColumns {
@@ -65,27 +63,16 @@ impl ArrayCall for ApplyTransfers {
             account_ids: accounts.iter().map(|(_, id)| id.0).collect(),
             ids: transfers.iter().map(|t| t.id.0).collect(),
             ledgers: column(|t| t.ledger),
-            debit_accounts: transfers
-                .iter()
-                .map(|t| index(t.ledger, t.debit_account))
-                .collect(),
-            credit_accounts: transfers
-                .iter()
-                .map(|t| index(t.ledger, t.credit_account))
-                .collect(),
+            debit_accounts: transfers.iter().map(|t| index(t.ledger, t.debit_account)).collect(),
+            credit_accounts: transfers.iter().map(|t| index(t.ledger, t.credit_account)).collect(),
             amounts: transfers.iter().map(|t| t.amount).collect(),
             codes: column(|t| t.code),
             flags: column(|t| t.flags.bits()),
             pending_ids: optional(&transfers, |t| t.pending_id.map(|id| id.0)),
             timeouts: optional(&transfers, |t| t.timeout.map(i64::from)),
             references: optional(&transfers, |t| t.reference.as_ref().map(|r| r.as_str())),
-            metadatas: optional(&transfers, |t| {
-                t.metadata.as_ref().map(Metadata::raw).map(Json)
-            }),
-            requests: (0..)
-                .zip(requests)
-                .flat_map(|(n, r)| r.iter().map(move |_| n))
-                .collect(),
+            metadatas: optional(&transfers, |t| t.metadata.as_ref().map(Metadata::raw).map(Json)),
+            requests: (0..).zip(requests).flat_map(|(n, r)| r.iter().map(move |_| n)).collect(),
         }
     }
 
@@ -131,22 +118,12 @@ impl ArrayCall for ApplyTransfers {
         let amounts: Vec<Amount> = array(row, "result_amounts", len)?;
         let created_ats: Vec<Option<SystemTime>> = array(row, "created_ats", len)?;
         let verdict = |i: usize| match reasons[i] {
-            Some(reason) => Ok(Verdict::Rejected {
-                replayed: replayed[i],
-                reason,
-            }),
+            Some(reason) => Ok(Verdict::Rejected { replayed: replayed[i], reason }),
             None => {
                 let recorded = seqs[i].zip(created_ats[i]);
                 let (seq, created_at) = recorded.ok_or(BadReply::shape("applied without a seq"))?;
-                let applied = AppliedTransfer {
-                    seq,
-                    amount: amounts[i],
-                    created_at,
-                };
-                Ok(Verdict::Applied {
-                    replayed: replayed[i],
-                    applied,
-                })
+                let applied = AppliedTransfer { seq, amount: amounts[i], created_at };
+                Ok(Verdict::Applied { replayed: replayed[i], applied })
             }
         };
         (0..len).map(verdict).collect()

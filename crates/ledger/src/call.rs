@@ -92,10 +92,7 @@ pub(crate) fn array<'a, T: FromSql<'a>>(
 ) -> Result<Vec<T>, BadReply> {
     let values: Vec<T> = row.try_get(column).map_err(BadReply::shape)?;
     if values.len() != len {
-        return Err(BadReply::Shape(format!(
-            "{column} has {} of {len} elements",
-            values.len()
-        )));
+        return Err(BadReply::Shape(format!("{column} has {} of {len} elements", values.len())));
     }
     Ok(values)
 }
@@ -106,8 +103,5 @@ pub(crate) fn reasons(row: &Row, len: usize) -> Result<Vec<Option<Reason>>, BadR
     let reason = |name| {
         Reason::from_name(name).ok_or_else(|| BadReply::Shape(format!("unknown reason {name}")))
     };
-    names
-        .into_iter()
-        .map(|name| name.map(reason).transpose())
-        .collect()
+    names.into_iter().map(|name| name.map(reason).transpose()).collect()
 }

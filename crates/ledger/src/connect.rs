@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
-use tokio_postgres::config::SslMode;
+use tokio_postgres::config::{Host, SslMode};
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket, tls::NoTlsStream};
 
 /// How sessions are opened, and what bounds a statement in them.
@@ -34,11 +34,7 @@ pub struct Durability {
 impl Durability {
     /// Whether an acknowledged commit survives a crash of the machine.
     pub fn is_kept(&self) -> bool {
-        let Self {
-            fsync,
-            synchronous_commit,
-            full_page_writes,
-        } = self;
+        let Self { fsync, synchronous_commit, full_page_writes } = self;
         fsync == "on" && full_page_writes == "on" && synchronous_commit != "off"
     }
 }
@@ -76,6 +72,21 @@ pub enum ConnectError {
     /// Not the schema that this program serves.
     #[error(transparent)]
     Schema(#[from] SchemaError),
+}
+
+impl ConnectError {
+    /// Whether waiting can help: the database may be starting, restarting, full or unreachable.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Timeout(_) | Self::InRecovery => true,
+            Self::Postgres(error) => match error.code() {
+                None => true,
+                // Class 53: out of connections or memory; 57P: starting or stopping.
+                Some(code) => code.code().starts_with("53") || code.code().starts_with("57P"),
+            },
+            Self::NotDurable(_) | Self::Schema(_) => false,
+        }
+    }
 }
 
 /// A URL that cannot be used.
@@ -116,10 +127,7 @@ impl Connector {
             .keepalives_idle(Duration::from_secs(5))
             .keepalives_interval(Duration::from_secs(2))
             .keepalives_retries(3);
-        Ok(Self {
-            config,
-            connect_timeout,
-        })
+        Ok(Self { config, connect_timeout })
     }
 
     /// A session that has shown that it can serve, and what it is.
@@ -148,12 +156,7 @@ impl Connector {
         let (alive, closed) = watch::channel(());
         let drive = drive(connection, warnings.clone(), name.to_owned(), alive);
         let driver = tokio::spawn(drive).abort_handle();
-        Ok(Session {
-            client,
-            warnings,
-            closed,
-            driver,
-        })
+        Ok(Session { client, warnings, closed, driver })
     }
 }
 
@@ -246,9 +249,27 @@ async fn check(client: &Client) -> Result<Peer, ConnectError> {
         return Err(ConnectError::NotDurable(durability));
     }
     schema::check(client).await?;
-    Ok(Peer {
-        version: row.get(0),
-        durability,
-        role_is_privileged: row.get(5),
-    })
+    Ok(Peer { version: row.get(0), durability, role_is_privileged: row.get(5) })
+}
+
+/// A URL as it may be shown: who, where and which database, rebuilt from what was understood.
+pub fn mask_url(url: &str) -> String {
+    let Ok(config) = url.parse::<Config>() else { return "(not a PostgreSQL URL)".into() };
+    let hosts: Vec<String> = config
+        .get_hosts()
+        .iter()
+        .enumerate()
+        .map(|(i, host)| {
+            let ports = config.get_ports();
+            let port = ports.get(i).or(ports.first()).copied().unwrap_or(5432);
+            match host {
+                Host::Tcp(name) => format!("{name}:{port}"),
+                Host::Unix(path) => format!("{}:{port}", path.display()),
+            }
+        })
+        .collect();
+    let user = config.get_user().unwrap_or_default();
+    let secret = if config.get_password().is_some() { ":***" } else { "" };
+    let database = config.get_dbname().unwrap_or_default();
+    format!("postgresql://{user}{secret}@{}/{database}", hosts.join(","))
 }

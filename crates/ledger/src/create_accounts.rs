@@ -43,13 +43,8 @@ impl ArrayCall for CreateAccounts {
             flags: column(|a| a.flags.bits()),
             overdraft_limits: accounts.iter().map(|a| a.overdraft_limit).collect(),
             references: optional(&accounts, |a| a.reference.as_ref().map(|r| r.as_str())),
-            metadatas: optional(&accounts, |a| {
-                a.metadata.as_ref().map(Metadata::raw).map(Json)
-            }),
-            requests: (0..)
-                .zip(requests)
-                .flat_map(|(n, r)| r.iter().map(move |_| n))
-                .collect(),
+            metadatas: optional(&accounts, |a| a.metadata.as_ref().map(Metadata::raw).map(Json)),
+            requests: (0..).zip(requests).flat_map(|(n, r)| r.iter().map(move |_| n)).collect(),
         }
     }
 
@@ -102,16 +97,10 @@ impl ArrayCall for CreateAccounts {
             })
         };
         let verdict = |i: usize| match reasons[i] {
-            Some(reason) => Ok(Verdict::Rejected {
-                replayed: replayed[i],
-                reason,
-            }),
+            Some(reason) => Ok(Verdict::Rejected { replayed: replayed[i], reason }),
             None => {
                 let applied = balances(i).ok_or(BadReply::shape("created without balances"))?;
-                Ok(Verdict::Applied {
-                    replayed: replayed[i],
-                    applied,
-                })
+                Ok(Verdict::Applied { replayed: replayed[i], applied })
             }
         };
         (0..len).map(verdict).collect()

@@ -36,13 +36,8 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    pub(crate) const ALL: [Self; 5] = [
-        Self::Session,
-        Self::Watchdog,
-        Self::Warning,
-        Self::Echo,
-        Self::Reply,
-    ];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Session, Self::Watchdog, Self::Warning, Self::Echo, Self::Reply];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
@@ -95,12 +90,7 @@ fn rolled_back(code: &SqlState, constraint: Option<&str>) -> Failure {
 /// detail and context, which quote rows.
 pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
     if let Some(word) = error.as_db_error() {
-        return format!(
-            "{} {}: {}",
-            word.severity(),
-            word.code().code(),
-            word.message()
-        );
+        return format!("{} {}: {}", word.severity(), word.code().code(), word.message());
     }
     let mut line = error.to_string();
     let mut source = std::error::Error::source(error);

@@ -93,10 +93,7 @@ impl<C: ArrayCall> Lane<C> {
 
     /// Whether it has a session.
     pub fn is_connected(&self) -> bool {
-        self.current
-            .borrow()
-            .as_ref()
-            .is_some_and(|prepared| prepared.session.is_usable())
+        self.current.borrow().as_ref().is_some_and(|prepared| prepared.session.is_usable())
     }
 
     /// Resolves when it has a session.
@@ -146,11 +143,7 @@ impl<C: ArrayCall> Lane<C> {
             }
             sleep(wait).await;
         }
-        Err(if in_doubt {
-            Unapplied::Unknown
-        } else {
-            Unapplied::NotApplied
-        })
+        Err(if in_doubt { Unapplied::Unknown } else { Unapplied::NotApplied })
     }
 
     async fn send(
@@ -196,10 +189,7 @@ impl<C: ArrayCall> Lane<C> {
         }
         let verdicts = match &rows[..] {
             [row] => C::verdicts(row, header.token, columns),
-            _ => Err(BadReply::Shape(format!(
-                "{} rows instead of one",
-                rows.len()
-            ))),
+            _ => Err(BadReply::Shape(format!("{} rows instead of one", rows.len()))),
         };
         match verdicts {
             Ok(verdicts) => Sent::Done(verdicts),
@@ -221,25 +211,17 @@ impl<C: ArrayCall> Lane<C> {
 
     async fn usable(&self) -> Arc<Prepared> {
         let usable = |current: &Option<Arc<Prepared>>| {
-            current
-                .as_ref()
-                .is_some_and(|prepared| prepared.session.is_usable())
+            current.as_ref().is_some_and(|prepared| prepared.session.is_usable())
         };
         let mut current = self.current.subscribe();
         let current = current.wait_for(usable).await;
         // Unwrap safety: the sender is a field of self, and the predicate wants a session.
-        current
-            .expect("the lane lives")
-            .clone()
-            .expect("there is a session")
+        current.expect("the lane lives").clone().expect("there is a session")
     }
 
     /// Logs why there is no session when the reason changes, not at every attempt.
     fn note_failure(&self, failure: Option<String>) {
-        let mut last = self
-            .last_failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = &failure
             && last.as_ref() != Some(failure)
         {
@@ -252,8 +234,5 @@ impl<C: ArrayCall> Lane<C> {
 /// The verdicts of a batch, request by request.
 fn split<A, I>(verdicts: Vec<Verdict<A>>, requests: &[Vec<I>]) -> Vec<Vec<Verdict<A>>> {
     let mut verdicts = verdicts.into_iter();
-    requests
-        .iter()
-        .map(|items| verdicts.by_ref().take(items.len()).collect())
-        .collect()
+    requests.iter().map(|items| verdicts.by_ref().take(items.len()).collect()).collect()
 }

@@ -61,25 +61,19 @@ impl Metrics {
         for function in ["apply_transfers", "create_accounts"] {
             metrics.retries.with_label_values(&[function]);
             for cause in Cause::ALL {
-                metrics
-                    .unknown
-                    .with_label_values(&[function, cause.label()]);
+                metrics.unknown.with_label_values(&[function, cause.label()]);
             }
         }
         Ok(metrics)
     }
 
     pub(crate) fn unknown(&self, function: &str, cause: Cause) {
-        self.unknown
-            .with_label_values(&[function, cause.label()])
-            .inc();
+        self.unknown.with_label_values(&[function, cause.label()]).inc();
     }
 
     pub(crate) fn call_failed(&self, error: &tokio_postgres::Error) {
         if let Some(word) = error.as_db_error() {
-            self.db_errors
-                .with_label_values(&[word.code().code(), word.severity()])
-                .inc();
+            self.db_errors.with_label_values(&[word.code().code(), word.severity()]).inc();
         }
     }
 

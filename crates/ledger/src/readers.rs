@@ -1,9 +1,9 @@
-use crate::TransferRecord;
 use crate::connect::{ConnectError, Connector, Session};
 use crate::failure::describe;
 use crate::metrics::Metrics;
 use crate::{
-    AccountFlags, AccountRecord, Amount, Balances, Id, Metadata, Reference, TransferFlags,
+    AccountFlags, AccountRecord, Amount, Balances, Id, Metadata, Reason, Reference, TransferFlags,
+    TransferRecord,
 };
 use bb8::{ErrorSink, ManageConnection, Pool, RunError, State};
 use serde::Deserialize;
@@ -33,6 +33,17 @@ pub enum ReadError {
     Database(String),
 }
 
+/// What is known of a transfer's id.
+#[derive(Debug)]
+pub enum TransferState {
+    /// It was applied.
+    Applied(TransferRecord),
+    /// It was refused for good.
+    Rejected(Reason),
+    /// Neither: it was never judged, or refused in a way that leaves the id free.
+    Undecided,
+}
+
 struct Manager {
     connector: Connector,
 }
@@ -43,6 +54,7 @@ struct Reader {
     session: Session,
     account: Statement,
     transfer: Statement,
+    rejection: Statement,
     busy: AtomicBool,
 }
 
@@ -66,32 +78,32 @@ impl Readers {
         id: Id,
         deadline: Instant,
     ) -> Result<Option<AccountRecord>, ReadError> {
-        let row = self
-            .read(|reader| &reader.account, ledger, id, deadline)
-            .await?;
+        let row = self.read(|reader| &reader.account, ledger, id, deadline).await?;
         row.as_ref().map(account).transpose().map_err(database)
     }
 
-    /// The transfer, if it was applied.
+    /// What became of a transfer's id.
     pub async fn transfer(
         &self,
         ledger: i32,
         id: Id,
         deadline: Instant,
-    ) -> Result<Option<TransferRecord>, ReadError> {
-        let row = self
-            .read(|reader| &reader.transfer, ledger, id, deadline)
-            .await?;
-        row.as_ref().map(transfer).transpose().map_err(database)
+    ) -> Result<TransferState, ReadError> {
+        if let Some(row) = self.read(|reader| &reader.transfer, ledger, id, deadline).await? {
+            return transfer(&row).map(TransferState::Applied).map_err(database);
+        }
+        let Some(row) = self.read(|reader| &reader.rejection, ledger, id, deadline).await? else {
+            return Ok(TransferState::Undecided);
+        };
+        let name: &str = row.try_get(0).map_err(database)?;
+        Reason::from_name(name)
+            .map(TransferState::Rejected)
+            .ok_or_else(|| ReadError::Database(format!("unknown reason {name}")))
     }
 
     /// Sessions of the pool: open, and of those idle.
     pub fn sessions(&self) -> (u32, u32) {
-        let State {
-            connections,
-            idle_connections,
-            ..
-        } = self.pool.state();
+        let State { connections, idle_connections, .. } = self.pool.state();
         (connections, idle_connections)
     }
 
@@ -110,11 +122,8 @@ impl Readers {
                     continue;
                 }
                 reader.busy.store(true, Ordering::Relaxed);
-                let row = reader
-                    .session
-                    .client
-                    .query_opt(statement(&reader), &[&ledger, &id.0])
-                    .await;
+                let row =
+                    reader.session.client.query_opt(statement(&reader), &[&ledger, &id.0]).await;
                 reader.busy.store(false, Ordering::Relaxed);
                 return match row {
                     // Reads have no effect: one that was cut off is simply made again.
@@ -123,9 +132,7 @@ impl Readers {
                 };
             }
         };
-        timeout_at(deadline, attempt)
-            .await
-            .unwrap_or(Err(ReadError::Deadline))
+        timeout_at(deadline, attempt).await.unwrap_or(Err(ReadError::Deadline))
     }
 }
 
@@ -159,12 +166,11 @@ impl ManageConnection for Manager {
                    FROM giro.transfers WHERE ledger = $1 AND id = $2",
             )
             .await?;
-        Ok(Reader {
-            session,
-            account,
-            transfer,
-            busy: AtomicBool::new(false),
-        })
+        let rejection = session
+            .client
+            .prepare("SELECT reason FROM giro.rejections WHERE ledger = $1 AND id = $2")
+            .await?;
+        Ok(Reader { session, account, transfer, rejection, busy: AtomicBool::new(false) })
     }
 
     async fn is_valid(&self, reader: &mut Reader) -> Result<(), ConnectError> {
@@ -232,9 +238,7 @@ fn transfer(row: &Row) -> Result<TransferRecord, tokio_postgres::Error> {
         credit_account: Id(row.try_get(5)?),
         amount: row.try_get(6)?,
         pending_id: row.try_get::<_, Option<Uuid>>(7)?.map(Id),
-        timeout: row
-            .try_get::<_, Option<i64>>(8)?
-            .and_then(|seconds| u32::try_from(seconds).ok()),
+        timeout: row.try_get::<_, Option<i64>>(8)?.and_then(|seconds| u32::try_from(seconds).ok()),
         reference: reference(row.try_get(9)?),
         metadata: metadata(row.try_get(10)?),
         seq: row.try_get(11)?,

@@ -8,10 +8,8 @@ use std::fmt::Write;
 use tokio_postgres::{Client, NoTls};
 
 /// The numbered steps, append-only.
-const MIGRATIONS: &[(&str, &str)] = &[(
-    "V1__ledger",
-    include_str!("../../../sql/migrations/V1__ledger.sql"),
-)];
+const MIGRATIONS: &[(&str, &str)] =
+    &[("V1__ledger", include_str!("../../../sql/migrations/V1__ledger.sql"))];
 
 /// Replaced at every migration, in this order.
 const REPLACED: &[&str] = &[
@@ -38,12 +36,10 @@ pub fn functions_hash() -> String {
     for sql in REPLACED {
         hash.update(sql);
     }
-    hash.finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Why a database is not served.
@@ -116,10 +112,7 @@ pub async fn migrate(url: &str) -> Result<Migrated, MigrateError> {
         .await?;
     let steps = apply_steps(&mut client).await?;
     replace_functions(&mut client).await?;
-    Ok(Migrated {
-        steps,
-        version: version(),
-    })
+    Ok(Migrated { steps, version: version() })
 }
 
 async fn apply_steps(client: &mut Client) -> Result<Vec<String>, MigrateError> {
@@ -132,18 +125,12 @@ async fn apply_steps(client: &mut Client) -> Result<Vec<String>, MigrateError> {
         }
         MigrateError::Step(text)
     };
-    let migrations: Result<Vec<Migration>, _> = MIGRATIONS
-        .iter()
-        .map(|(name, sql)| Migration::unapplied(name, sql))
-        .collect();
+    let migrations: Result<Vec<Migration>, _> =
+        MIGRATIONS.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect();
     let mut runner = Runner::new(&migrations.map_err(step)?);
     runner.set_migration_table_name("giro.migrations");
     let report = runner.run_async(client).await.map_err(step)?;
-    Ok(report
-        .applied_migrations()
-        .iter()
-        .map(ToString::to_string)
-        .collect())
+    Ok(report.applied_migrations().iter().map(ToString::to_string).collect())
 }
 
 async fn replace_functions(client: &mut Client) -> Result<(), tokio_postgres::Error> {
@@ -181,7 +168,5 @@ pub(crate) async fn check(client: &Client) -> Result<(), crate::ConnectError> {
 }
 
 fn is_missing(error: &tokio_postgres::Error) -> bool {
-    error
-        .code()
-        .is_some_and(|code| matches!(code.code(), "3F000" | "42P01" | "42501"))
+    error.code().is_some_and(|code| matches!(code.code(), "3F000" | "42P01" | "42501"))
 }

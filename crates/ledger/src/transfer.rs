@@ -60,10 +60,7 @@ impl Transfer {
         let flags = input.flags.unwrap_or_default();
         let inherits = flags.resolves_hold();
         if input.pending_id.is_none() && inherits {
-            return refuse(
-                "pending_id",
-                "is missing: it names the hold to post or void",
-            );
+            return refuse("pending_id", "is missing: it names the hold to post or void");
         }
         // What a hold would pass on is not known here: such a transfer carries zeros and is refused
         // as not supported.

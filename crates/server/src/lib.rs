@@ -1,1 +1,23 @@
-//! placeholder
+//! The giro server and its commands.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `cli`, `commands` | the commands, and how each ends |
+//! | `config` | every setting |
+//! | `app` | wiring: where batcher, ledger and HTTP meet |
+//! | `http` | routes; parse, submit, respond |
+//! | `http/serve` | connections and their time-outs |
+//! | `metrics`, `telemetry` | what is said |
+
+mod app;
+mod cli;
+mod commands;
+mod config;
+mod http;
+mod metrics;
+mod telemetry;
+
+pub use app::{App, StartError, Stopped};
+pub use cli::run;
+pub use commands::dev::{Provisioned, provision};
+pub use config::{Config, ConfigError, DatabaseUrl, Overrides, Span, load};

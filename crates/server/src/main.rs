@@ -1,1 +1,5 @@
-fn main() {}
+//! `giro`
+
+fn main() -> std::process::ExitCode {
+    giro_server::run()
+}

@@ -1,0 +1,294 @@
+//! Wiring: the only file that knows the batcher, the ledger and HTTP.
+
+use crate::config::Config;
+use crate::http::serve::{ConnectionLimits, serve};
+use crate::http::{self, Accounts, Api, Intake, Resource, Transfers, admin};
+use crate::metrics::Metrics;
+use giro_batcher::{Batch, BatchError, Batcher};
+use giro_ledger::{ConnectError, Connector, Lane, Readers, Unapplied};
+use health::{Connected, greet, readiness, sample};
+use http::RequestLimits;
+use prometheus::{IntCounterVec, Registry};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout, timeout_at};
+
+mod health;
+
+/// A running server.
+pub struct App {
+    api_address: SocketAddr,
+    admin_address: SocketAddr,
+    draining: Arc<AtomicBool>,
+    transfers: Batcher<Requests<Transfers>, Verdicts<Transfers>>,
+    accounts: Batcher<Requests<Accounts>, Verdicts<Accounts>>,
+    /// End when their queue is drained after a close, and never before.
+    workers: JoinSet<()>,
+    /// Run until they are aborted.
+    background: JoinSet<()>,
+    stop: watch::Sender<bool>,
+    listeners: Vec<JoinHandle<()>>,
+}
+
+type Requests<R> = http::Items<R>;
+type Verdicts<R> = http::Verdicts<R>;
+
+/// Why a server did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// No URL.
+    #[error(
+        "database.url is not set: give it as DATABASE_URL, or in a file named by \
+             DATABASE_URL_FILE"
+    )]
+    NoDatabase,
+    /// A URL that cannot be used.
+    #[error("database.url {0}")]
+    Url(#[from] giro_ledger::UrlError),
+    /// A database that will not do, now or later.
+    #[error("{0}")]
+    Database(#[from] ConnectError),
+    /// An address that is taken or not ours.
+    #[error("{key} = {address} cannot be listened on: {source}")]
+    Listen {
+        /// The setting.
+        key: &'static str,
+        /// Its value.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Metrics that clash; a bug.
+    #[error("{0}")]
+    Metrics(#[from] prometheus::Error),
+    /// Limits that contradict each other.
+    #[error("{0}")]
+    Limits(#[from] giro_batcher::LimitsError),
+}
+
+/// How a stop went.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every request that was admitted has been answered by its outcome.
+    Drained,
+    /// Time ran out.
+    TimedOut {
+        /// Items that were still queued; they were answered as not applied.
+        abandoned: usize,
+    },
+}
+
+impl App {
+    /// Starts a server. A database that cannot be reached yet is waited for, not ready meanwhile;
+    /// one that refuses or does not fit is an error.
+    pub async fn start(config: &Config) -> Result<Self, StartError> {
+        let url = config.database.url.as_ref().ok_or(StartError::NoDatabase)?;
+        let connector = config.connector(url)?;
+        greet(&connector, url).await?;
+        let api_listener = bind("server.listen", config.server.listen).await?;
+        let admin_listener = bind("admin.listen", config.admin.listen).await?;
+        let (api_address, admin_address) = (
+            address(&api_listener, config.server.listen),
+            address(&admin_listener, config.admin.listen),
+        );
+
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry)?;
+        let ledger_metrics = giro_ledger::Metrics::register(&registry)?;
+        let mut workers = JoinSet::new();
+        let mut background = JoinSet::new();
+        let mut engine = Engine {
+            config,
+            connector: &connector,
+            registry: &registry,
+            ledger_metrics: &ledger_metrics,
+            workers: &mut workers,
+            background: &mut background,
+        };
+        let (transfers, lanes) = engine.start::<Transfers>("giro lane", config.database.lanes)?;
+        let (accounts, account_lanes) = engine.start::<Accounts>("giro accounts", 1)?;
+        let patience = config.server.max_request_timeout.0;
+        let readers =
+            Readers::new(connector, config.database.read_sessions, patience, ledger_metrics);
+
+        let draining = Arc::new(AtomicBool::new(false));
+        let connected: Vec<Connected> = lanes.into_iter().chain(account_lanes).collect();
+        let readiness = readiness(draining.clone(), connected.clone());
+        background.spawn(sample(metrics.clone(), connected, readers.clone()));
+
+        let limits = request_limits(config);
+        let api = http::router(Api {
+            transfers: intake(&transfers, limits, &metrics.transfers),
+            accounts: intake(&accounts, limits, &metrics.accounts),
+            readers,
+            limits,
+            metrics: metrics.clone(),
+        });
+        let connections = ConnectionLimits {
+            connections: config.server.max_connections,
+            idle: config.server.idle_timeout.0,
+            header: config.server.header_timeout.0,
+            open: metrics.http_connections,
+        };
+        // Operators must get in when callers have taken every place.
+        let own = prometheus::IntGauge::new("unregistered", "Connections of the admin listener.")?;
+        let few = ConnectionLimits { connections: 64, open: own, ..connections.clone() };
+        let (stop, stopping) = watch::channel(false);
+        let listeners = vec![
+            tokio::spawn(serve(api_listener, api, connections, stopping.clone())),
+            tokio::spawn(serve(admin_listener, admin::router(registry, readiness), few, stopping)),
+        ];
+        tracing::info!(api = %api_address, admin = %admin_address, "serving");
+        Ok(Self {
+            api_address,
+            admin_address,
+            draining,
+            transfers,
+            accounts,
+            workers,
+            background,
+            stop,
+            listeners,
+        })
+    }
+
+    /// Where the API listens.
+    pub fn api_address(&self) -> SocketAddr {
+        self.api_address
+    }
+
+    /// Where operators are answered.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin_address
+    }
+
+    /// Resolves if a worker ends, which it does only by a bug: nobody would be answered any more.
+    pub async fn failed(&mut self) {
+        match self.workers.join_next().await {
+            Some(ended) => tracing::error!("a worker has ended: {ended:?}"),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Stops: not ready, no new work, the queue flushed, what is in flight awaited, connections
+    /// closed; within `limit`.
+    pub async fn stop(mut self, limit: Duration) -> Stopped {
+        let deadline = Instant::now() + limit;
+        self.draining.store(true, Ordering::Release);
+        self.transfers.close();
+        self.accounts.close();
+        let workers = async { while self.workers.join_next().await.is_some() {} };
+        let drained = timeout_at(deadline, workers).await.is_ok();
+        let abandoned = self.transfers.abandon() + self.accounts.abandon();
+        self.stop.send_replace(true);
+        // What was given up still has to be told so.
+        let rest = (deadline - Instant::now()).max(Duration::from_millis(500));
+        let listeners = async {
+            for listener in self.listeners.drain(..) {
+                let _ = listener.await;
+            }
+        };
+        let closed = timeout(rest, listeners).await.is_ok();
+        self.background.abort_all();
+        if drained && closed { Stopped::Drained } else { Stopped::TimedOut { abandoned } }
+    }
+}
+
+/// What every lane of the server is made from.
+struct Engine<'a> {
+    config: &'a Config,
+    connector: &'a Connector,
+    registry: &'a Registry,
+    ledger_metrics: &'a giro_ledger::Metrics,
+    workers: &'a mut JoinSet<()>,
+    background: &'a mut JoinSet<()>,
+}
+
+type Started<R> = (Batcher<Requests<R>, Verdicts<R>>, Vec<Connected>);
+
+impl Engine<'_> {
+    /// A batcher with its lanes, each with a session of its own.
+    fn start<R: Resource>(&mut self, name: &str, lanes: usize) -> Result<Started<R>, StartError> {
+        let server = format!("giro {}", std::process::id());
+        let lanes: Vec<Arc<Seam<R>>> = (1..=lanes)
+            .map(|number| {
+                Arc::new(Seam(Arc::new(Lane::new(
+                    format!("{name} {number}"),
+                    server.clone(),
+                    self.connector.clone(),
+                    self.config.watchdog(),
+                    self.ledger_metrics.clone(),
+                ))))
+            })
+            .collect();
+        let metrics = giro_batcher::Metrics::register(self.registry, R::PLURAL)?;
+        let (batcher, workers) = Batcher::new(self.config.limits(), lanes.clone(), metrics)?;
+        for worker in workers {
+            self.workers.spawn(worker);
+        }
+        for lane in &lanes {
+            self.background.spawn(lane.0.clone().keep_connected());
+        }
+        let connected = lanes.into_iter().map(|lane| {
+            let connected: Connected = Arc::new(move || lane.0.is_connected());
+            connected
+        });
+        Ok((batcher, connected.collect()))
+    }
+}
+
+/// Where the batcher and the ledger meet.
+struct Seam<R: Resource>(Arc<Lane<R::Call>>);
+
+impl<R: Resource> giro_batcher::Lane<Requests<R>, Verdicts<R>> for Seam<R> {
+    async fn ready(&self) {
+        self.0.connected().await;
+    }
+
+    async fn apply(&self, batch: Batch<Requests<R>>) -> Result<Vec<Verdicts<R>>, BatchError> {
+        let verdicts =
+            self.0.apply(&batch.requests, batch.deadline).await.map_err(|error| match error {
+                Unapplied::NotApplied => BatchError::NotApplied,
+                Unapplied::Unknown => BatchError::Unknown,
+            })?;
+        Ok(batch
+            .requests
+            .into_iter()
+            .zip(verdicts)
+            .map(|(items, verdicts)| items.into_iter().zip(verdicts).collect())
+            .collect())
+    }
+}
+
+async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+}
+
+/// Where a listener really is, when port 0 was asked for.
+fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
+    listener.local_addr().unwrap_or(asked)
+}
+
+fn request_limits(config: &Config) -> RequestLimits {
+    RequestLimits {
+        body_bytes: config.server.max_body_bytes.as_u64() as usize,
+        bulk_body_bytes: config.server.max_bulk_body_bytes.as_u64() as usize,
+        body_timeout: config.server.body_timeout.0,
+        timeout: config.server.request_timeout.0,
+        timeout_max: config.server.max_request_timeout.0,
+        items: config.batch.max_items,
+    }
+}
+
+fn intake<R: Resource>(
+    batcher: &Batcher<Requests<R>, Verdicts<R>>,
+    limits: RequestLimits,
+    outcomes: &IntCounterVec,
+) -> Arc<Intake<R>> {
+    Arc::new(Intake { batcher: batcher.clone(), limits, outcomes: outcomes.clone() })
+}

@@ -1,0 +1,71 @@
+//! Whether the server should get traffic, and what it says about its sessions.
+
+use crate::config::DatabaseUrl;
+use crate::http::admin::Readiness;
+use crate::metrics::Metrics;
+use giro_ledger::{ConnectError, Connector, Readers};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// Whether one lane has a session.
+pub(super) type Connected = Arc<dyn Fn() -> bool + Send + Sync>;
+
+/// Looks at the database before anything is served. Unreachable is waited for; what no waiting
+/// mends is an error.
+pub(super) async fn greet(connector: &Connector, url: &DatabaseUrl) -> Result<(), ConnectError> {
+    match connector.probe().await {
+        Ok(peer) => {
+            let kept = &peer.durability;
+            tracing::info!(
+                database = %url,
+                postgresql = peer.version,
+                fsync = kept.fsync,
+                synchronous_commit = kept.synchronous_commit,
+                full_page_writes = kept.full_page_writes,
+                "database"
+            );
+            if peer.role_is_privileged {
+                tracing::warn!(
+                    "the server's role may do more than it needs: log in as a member of giro_server \
+                     that owns nothing"
+                );
+            }
+            Ok(())
+        }
+        Err(error) if error.may_pass() => {
+            tracing::warn!(database = %url, "the database does not answer yet: {error}");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Ready means: a transfer that came now could be applied.
+pub(super) fn readiness(draining: Arc<AtomicBool>, lanes: Vec<Connected>) -> Readiness {
+    Arc::new(move || {
+        if draining.load(Ordering::Acquire) {
+            return Some("draining".into());
+        }
+        let down = lanes.iter().filter(|connected| !connected()).count();
+        (down > 0).then(|| format!("{down} of {} lanes have no database session", lanes.len()))
+    })
+}
+
+/// Keeps the gauges that nothing else moves.
+pub(super) async fn sample(metrics: Metrics, lanes: Vec<Connected>, readers: Readers) {
+    metrics.lanes.set(lanes.len() as i64);
+    let mut tick = interval(Duration::from_secs(1));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        metrics.lanes_connected.set(lanes.iter().filter(|connected| connected()).count() as i64);
+        let (open, idle) = readers.sessions();
+        metrics.read_sessions.with_label_values(&["idle"]).set(i64::from(idle));
+        metrics
+            .read_sessions
+            .with_label_values(&["busy"])
+            .set(i64::from(open.saturating_sub(idle)));
+    }
+}

@@ -1,0 +1,75 @@
+use crate::commands::{bench, config, dev, healthcheck, migrate, serve};
+use crate::config::{Overrides, load};
+use crate::telemetry;
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A batching transaction server for PostgreSQL.
+#[derive(Parser)]
+#[command(name = "giro", version)]
+struct Cli {
+    /// Settings file [default: config/giro.toml, if there is one]
+    #[arg(long, global = true, value_name = "FILE", env = "GIRO_CONFIG")]
+    config: Option<PathBuf>,
+    /// One setting, above file and environment: --set batch.max_items=500
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE", value_parser = setting)]
+    settings: Vec<(String, String)>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start a private PostgreSQL, migrate it and serve it
+    Dev(dev::Args),
+    /// Serve a migrated database
+    Serve,
+    /// Bring a database's schema up to date; needs its owner's URL
+    Migrate,
+    /// Print or check the effective settings
+    Config(config::Args),
+    /// Load a running server and report
+    Bench(bench::Args),
+    /// Exit 0 if the server on this machine is alive
+    Healthcheck,
+}
+
+fn setting(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("must be KEY=VALUE")?;
+    Ok((key.trim().into(), value.trim().into()))
+}
+
+/// The program: parses the command line, runs the command, and tells how it ended.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let overrides =
+        Overrides { file: cli.config, flags: cli.settings, ..Overrides::from_environment() };
+    let settings = match load(&overrides) {
+        Ok(settings) => settings,
+        Err(error) => return fail(&error),
+    };
+    telemetry::start(&settings.log);
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error),
+    };
+    let ended = runtime.block_on(async {
+        match cli.command {
+            Command::Dev(args) => dev::run(args, settings).await,
+            Command::Serve => serve::run(settings).await,
+            Command::Migrate => migrate::run(settings).await,
+            Command::Config(args) => config::run(&args, &settings),
+            Command::Bench(args) => bench::run(args, settings).await,
+            Command::Healthcheck => healthcheck::run(settings).await,
+        }
+    });
+    // A look-up or a file read that hangs must not hold up the exit.
+    runtime.shutdown_background();
+    ended.unwrap_or_else(|error| fail(&*error))
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("giro: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,27 @@
+use super::Ended;
+use crate::config::Config;
+use clap::Subcommand;
+use std::process::ExitCode;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Print the effective settings as TOML, without secrets
+    Print,
+    /// Say whether the settings can be used
+    Check,
+}
+
+pub(crate) fn run(args: &Args, settings: &Config) -> Ended {
+    match args.action {
+        Action::Print => print!("{}", toml::to_string(settings)?),
+        // They were checked when they were loaded.
+        Action::Check => println!("the settings are sound"),
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,105 @@
+use super::serve::until_stopped;
+use super::{Ended, Error};
+use crate::app::App;
+use crate::config::{Config, DatabaseUrl};
+use giro_embedded::{Binaries, Cluster, Options};
+use giro_ledger::schema::migrate;
+use std::path::PathBuf;
+use tokio::task::spawn_blocking;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// Where the private PostgreSQL keeps its data between runs
+    #[arg(long, default_value = DATA_DIR)]
+    data_dir: PathBuf,
+    /// Directory of the PostgreSQL programs [default: searched]
+    #[arg(long, value_name = "DIR")]
+    postgres_bin: Option<PathBuf>,
+    /// Loopback port of the private PostgreSQL [default: a free one]
+    #[arg(long, value_name = "PORT")]
+    postgres_port: Option<u16>,
+}
+
+/// Where `giro dev` keeps its data when it is told nothing else.
+pub(super) const DATA_DIR: &str = ".giro";
+
+/// Where the URL of the private PostgreSQL's superuser is left, in the data directory.
+pub(super) const URL_FILE: &str = "database_url";
+
+const OWNER: &str = "giro_owner";
+const SERVER: &str = "giro_app";
+const DATABASE: &str = "giro";
+
+pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
+    if settings.database.url.is_some() {
+        tracing::warn!("database.url is not used: giro dev has a PostgreSQL of its own");
+    }
+    // Starting and stopping a cluster blocks.
+    let cluster = spawn_blocking(move || start(args)).await??;
+    let urls = provision(&cluster, DATABASE).await?;
+    migrate(&urls.owner).await?;
+    settings.database.url = Some(DatabaseUrl::from(urls.server));
+    let app = App::start(&settings).await?;
+    let superuser = cluster.url("postgres", DATABASE);
+    // For the other commands, and for psql: psql "$(cat .giro/database_url)"
+    std::fs::write(cluster.data_dir().join(URL_FILE), &superuser)?;
+    tracing::info!("psql \"{superuser}\"");
+    let ended = until_stopped(app, &settings).await;
+    spawn_blocking(move || cluster.stop()).await??;
+    ended
+}
+
+fn start(args: Args) -> Result<Cluster, Error> {
+    let binaries = Binaries::find(args.postgres_bin.as_deref())?;
+    let mut options = Options::new(args.data_dir, binaries);
+    options.port = args.postgres_port;
+    let cluster = Cluster::start(options)?;
+    tracing::info!(
+        version = %cluster.version(),
+        port = cluster.port(),
+        data = %cluster.data_dir().display(),
+        "private PostgreSQL"
+    );
+    Ok(cluster)
+}
+
+/// The URLs of a database made for Giro in a private cluster.
+pub struct Provisioned {
+    /// Of the role that owns the schema and migrates it.
+    pub owner: String,
+    /// Of the role that the server logs in with.
+    pub server: String,
+}
+
+/// Makes the roles and the database that Giro needs in a private cluster, where they are missing:
+/// an owner, and a login that may do no more than a server needs.
+pub async fn provision(cluster: &Cluster, database: &str) -> Result<Provisioned, Error> {
+    let (client, connection) =
+        tokio_postgres::connect(&cluster.url("postgres", "postgres"), tokio_postgres::NoTls)
+            .await?;
+    tokio::spawn(connection);
+    let role = |name: &str, login: &str| {
+        format!(
+            "IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') THEN
+                 CREATE ROLE {name} {login};
+             END IF;"
+        )
+    };
+    client
+        .batch_execute(&format!(
+            "DO $$ BEGIN
+                 PERFORM pg_advisory_xact_lock(1);
+                 {} {} {}
+                 GRANT giro_server TO {SERVER};
+             END $$",
+            role("giro_server", "NOLOGIN"),
+            role(OWNER, "LOGIN"),
+            role(SERVER, "LOGIN"),
+        ))
+        .await?;
+    let exists = "SELECT FROM pg_database WHERE datname = $1";
+    if client.query_opt(exists, &[&database]).await?.is_none() {
+        client.batch_execute(&format!("CREATE DATABASE \"{database}\" OWNER {OWNER}")).await?;
+    }
+    Ok(Provisioned { owner: cluster.url(OWNER, database), server: cluster.url(SERVER, database) })
+}

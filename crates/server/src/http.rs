@@ -1,0 +1,66 @@
+//! The API: routes, and the layers around them.
+
+use crate::metrics::Metrics;
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+use giro_ledger::Readers;
+use std::sync::Arc;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub(crate) mod admin;
+mod body;
+mod deadline;
+mod observe;
+mod problem;
+mod read;
+mod resource;
+pub(crate) mod serve;
+mod submit;
+
+pub(crate) use problem::Outcome;
+pub(crate) use resource::{Accounts, Resource, Transfers};
+pub(crate) use submit::{Intake, Items, RequestLimits, Verdicts};
+
+use problem::Problem;
+
+/// What the routes need.
+pub(crate) struct Api {
+    pub(crate) transfers: Arc<Intake<Transfers>>,
+    pub(crate) accounts: Arc<Intake<Accounts>>,
+    pub(crate) readers: Readers,
+    pub(crate) limits: RequestLimits,
+    pub(crate) metrics: Metrics,
+}
+
+/// The API's routes. Every reply that is not 2xx is `application/problem+json`.
+pub(crate) fn router(api: Api) -> Router {
+    let reads = Router::new()
+        .route("/accounts/{id}", get(read::account))
+        .route("/transfers/{id}", get(read::transfer))
+        .with_state(Arc::new((api.readers, api.limits)));
+    let transfers = Router::new()
+        .route("/transfer", post(submit::one))
+        .route("/transfers", post(submit::many))
+        .with_state(api.transfers);
+    let accounts = Router::new()
+        .route("/account", post(submit::one))
+        .route("/accounts", post(submit::many))
+        .with_state(api.accounts);
+    reads
+        .merge(transfers)
+        .merge(accounts)
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
+        })
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn_with_state(api.metrics, observe::observe))
+}
+
+/// A bug. Whether the request was dispatched before is not known here.
+fn panicked(_: Box<dyn std::any::Any + Send>) -> axum::response::Response {
+    use axum::response::IntoResponse;
+    Problem::unknown("the server failed while it handled this request").into_response()
+}

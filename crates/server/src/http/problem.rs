@@ -1,0 +1,216 @@
+//! Every reply that is not 2xx: `application/problem+json` (RFC 9457) with the outcome in it.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use giro_batcher::{SubmitError, TicketError};
+use giro_ledger::{Id, Reason};
+use serde::Serialize;
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// Durable.
+    Applied,
+    /// Judged and refused.
+    Rejected,
+    /// This attempt never reached the database, or was rolled back.
+    NotApplied,
+    /// Sent, and the result was not learnt.
+    Unknown,
+}
+
+impl Outcome {
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Applied, Self::Rejected, Self::NotApplied, Self::Unknown];
+
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Rejected => "rejected",
+            Self::NotApplied => "not_applied",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// Boxed, so that the results which carry it stay small.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem(Box<Body>);
+
+#[derive(Debug, Serialize)]
+struct Body {
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(serialize_with = "number")]
+    status: StatusCode,
+    detail: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    replayed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<Id>,
+    /// Where in an array the fault is, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<String>,
+    #[serde(skip)]
+    retry_after_secs: Option<u32>,
+    #[serde(skip)]
+    close: bool,
+}
+
+fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}
+
+/// A shed request may come back after this long; it is a floor, clients add jitter.
+const RETRY_AFTER_SECS: u32 = 1;
+
+impl Problem {
+    /// A request that was not applied.
+    pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self(Box::new(Body {
+            kind: "about:blank",
+            title: status.canonical_reason().unwrap_or("Error"),
+            status,
+            detail: detail.into(),
+            outcome: Some(Outcome::NotApplied),
+            reason: None,
+            replayed: false,
+            id: None,
+            index: None,
+            field: None,
+            retry_after_secs: None,
+            close: false,
+        }))
+    }
+
+    /// A request that is malformed.
+    pub(crate) fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// A request that was dispatched, and whose result was not learnt.
+    pub(crate) fn unknown(detail: &'static str) -> Self {
+        let mut problem = Self::new(StatusCode::GATEWAY_TIMEOUT, detail);
+        problem.0.outcome = Some(Outcome::Unknown);
+        problem
+    }
+
+    /// A transfer or an account that was judged and refused.
+    pub(crate) fn rejected(id: Id, reason: Reason, replayed: bool) -> Self {
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, reason.meaning());
+        problem.0.outcome = Some(Outcome::Rejected);
+        problem.0.reason = Some(reason.name());
+        problem.0.replayed = replayed;
+        problem.with_id(id)
+    }
+
+    /// A read that found nothing, or nothing that was applied.
+    pub(crate) fn not_found(id: Id, rejected: Option<Reason>) -> Self {
+        let mut problem = match rejected {
+            Some(reason) => Self::rejected(id, reason, true),
+            None => Self::new(StatusCode::NOT_FOUND, "there is none with this id in the ledger"),
+        };
+        problem.0.status = StatusCode::NOT_FOUND;
+        problem.0.title = "Not Found";
+        problem.0.outcome = rejected.map(|_| Outcome::Rejected);
+        problem.with_id(id)
+    }
+
+    /// A read that failed: nothing was asked to change, so there is no outcome.
+    pub(crate) fn read_failed(status: StatusCode, detail: &'static str) -> Self {
+        let mut problem = Self::new(status, detail);
+        problem.0.outcome = None;
+        problem.0.retry_after_secs = Some(RETRY_AFTER_SECS);
+        problem
+    }
+
+    fn shed(reason: &'static str, detail: &'static str) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        problem.0.reason = Some(reason);
+        problem.0.retry_after_secs = Some(RETRY_AFTER_SECS);
+        problem
+    }
+
+    pub(crate) fn with_id(mut self, id: Id) -> Self {
+        self.0.id = Some(id);
+        self
+    }
+
+    pub(crate) fn with_field(mut self, field: impl Into<String>) -> Self {
+        self.0.field = Some(field.into());
+        self
+    }
+
+    pub(crate) fn with_index(mut self, index: Option<usize>) -> Self {
+        self.0.index = index;
+        self
+    }
+
+    /// Ends the connection after the reply: its body was not read.
+    pub(crate) fn and_close(mut self) -> Self {
+        self.0.close = true;
+        self
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        self.0.outcome
+    }
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        match error {
+            SubmitError::QueueFull => Self::shed("queue_full", "the queue is full"),
+            SubmitError::Draining => Self::shed("draining", "the server is stopping"),
+            SubmitError::TooLarge => Self::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the request is larger than one batch may be",
+            ),
+        }
+    }
+}
+
+impl From<TicketError> for Problem {
+    fn from(error: TicketError) -> Self {
+        match error {
+            TicketError::Deadline => {
+                Self::shed("deadline", "the deadline passed while the request was queued")
+            }
+            TicketError::QueueDelay => {
+                Self::shed("queue_delay", "the request was queued for too long")
+            }
+            TicketError::Draining => Self::shed("draining", "the server is stopping"),
+            TicketError::NotApplied => {
+                Self::shed("rolled_back", "the database rolled the batch back")
+            }
+            TicketError::Unknown => Self::unknown(
+                "the request was sent to the database and its result was not learnt; send the same \
+                 id again, or read it",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Body { status, retry_after_secs, close, .. } = *self.0;
+        let body = serde_json::to_vec(&self).unwrap_or_default();
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if let Some(secs) = retry_after_secs {
+            response.headers_mut().insert(header::RETRY_AFTER, secs.into());
+        }
+        if close {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}

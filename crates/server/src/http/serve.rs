@@ -1,0 +1,237 @@
+//! Connections: accepted up to a cap, and closed when their client is too slow.
+//!
+//! `axum::serve` has no time-out at all: half a header would hold a connection forever.
+
+use axum::Router;
+use axum::body::Body;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use prometheus::IntGauge;
+use std::io;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tower::ServiceExt;
+
+/// What bounds the connections of one listener.
+#[derive(Clone)]
+pub(crate) struct ConnectionLimits {
+    /// At a time.
+    pub(crate) connections: usize,
+    /// Without a request under way.
+    pub(crate) idle: Duration,
+    /// From the first byte of a header to its end.
+    pub(crate) header: Duration,
+    /// Open connections.
+    pub(crate) open: IntGauge,
+}
+
+/// Bytes of a request's header, at most.
+const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// Serves until `stop` becomes true, then lets every connection finish its request and returns when
+/// the last is closed.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: ConnectionLimits,
+    mut stop: watch::Receiver<bool>,
+) {
+    let places = Arc::new(Semaphore::new(limits.connections));
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => break,
+            accepted = accept(&listener, &places) => accepted,
+        };
+        match accepted {
+            Ok((stream, place)) => {
+                tokio::spawn(connection(
+                    stream,
+                    place,
+                    router.clone(),
+                    limits.clone(),
+                    stop.clone(),
+                ));
+            }
+            // Out of descriptors, most likely: the next attempt would fail at once as well.
+            Err(error) => {
+                tracing::warn!("a connection could not be accepted: {error}");
+                sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+    drop(listener);
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    drop(places.acquire_many(all).await);
+}
+
+/// The place comes first: what cannot be served is left in the kernel's queue.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    // A reply is one small write; waiting for more to send with it only delays it.
+    stream.set_nodelay(true)?;
+    Ok((stream, place))
+}
+
+async fn connection(
+    stream: TcpStream,
+    _place: OwnedSemaphorePermit,
+    router: Router,
+    limits: ConnectionLimits,
+    mut stop: watch::Receiver<bool>,
+) {
+    limits.open.inc();
+    let activity = Arc::new(Activity::new());
+    let io = TokioIo::new(Watched { stream, activity: activity.clone() });
+    let seen = activity.clone();
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        seen.enter(Phase::Request);
+        let (router, seen) = (router.clone(), seen.clone());
+        async move {
+            let response = router.oneshot(request.map(Body::new)).await;
+            seen.enter(Phase::Idle);
+            response
+        }
+    });
+    let mut http = http1::Builder::new();
+    // The phases below bound the header; hyper's own timer cannot tell idle from slow.
+    http.header_read_timeout(None).max_buf_size(HEADER_BYTES_MAX).half_close(false);
+    let mut serving = pin!(http.serve_connection(io, service));
+    let period = (limits.header.min(limits.idle) / 4)
+        .clamp(Duration::from_millis(20), Duration::from_secs(1));
+    let mut tick = interval(period);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut stopping = false;
+    loop {
+        tokio::select! {
+            // An error is the client's doing: a broken request was answered, or the socket is gone.
+            _ = serving.as_mut() => break,
+            _ = tick.tick() => {
+                // A connection that never sent anything would outlast the stop.
+                if activity.is_overdue(&limits) || (stopping && activity.is_idle()) {
+                    break;
+                }
+            }
+            _ = stop.wait_for(|stop| *stop), if !stopping => {
+                stopping = true;
+                serving.as_mut().graceful_shutdown();
+            }
+        }
+    }
+    limits.open.dec();
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+enum Phase {
+    /// Nothing has arrived since it was opened or last answered.
+    Idle = 0,
+    /// Part of a header has arrived.
+    Header = 1,
+    /// A request is under way; its handler has time-outs of its own.
+    Request = 2,
+}
+
+/// The phase of a connection, and since when.
+struct Activity {
+    opened: Instant,
+    phase: AtomicU8,
+    /// Milliseconds since it was opened.
+    since: AtomicU64,
+}
+
+impl Activity {
+    fn new() -> Self {
+        let phase = AtomicU8::new(Phase::Idle as u8);
+        Self { opened: Instant::now(), phase, since: AtomicU64::new(0) }
+    }
+
+    fn enter(&self, phase: Phase) {
+        self.since.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    fn received(&self) {
+        if self.is_idle() {
+            self.enter(Phase::Header);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.phase.load(Ordering::Relaxed) == Phase::Idle as u8
+    }
+
+    fn is_overdue(&self, limits: &ConnectionLimits) -> bool {
+        let since = Duration::from_millis(self.since.load(Ordering::Relaxed));
+        let elapsed = self.opened.elapsed().saturating_sub(since);
+        match self.phase.load(Ordering::Relaxed) {
+            phase if phase == Phase::Idle as u8 => elapsed > limits.idle,
+            phase if phase == Phase::Header as u8 => elapsed > limits.header,
+            _ => false,
+        }
+    }
+}
+
+/// A stream that notes when something arrives.
+struct Watched {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.activity.received();
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,203 @@
+//! POST: parse, submit, wait, respond. The handler may be dropped at any await when its client
+//! leaves; it holds nothing but a ticket, which gives its place back.
+
+use super::body;
+use super::deadline::deadline;
+use super::problem::{Outcome, Problem};
+use super::resource::{Applied, Item, Resource};
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Response};
+use giro_batcher::{Batcher, Size};
+use giro_ledger::{FieldError, Id, Verdict};
+use prometheus::IntCounterVec;
+use serde::Serialize;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// One request's items, and each with its verdict.
+pub(crate) type Items<R> = Vec<Item<R>>;
+pub(crate) type Verdicts<R> = Vec<(Item<R>, Verdict<Applied<R>>)>;
+
+/// What bounds one request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RequestLimits {
+    pub(crate) body_bytes: usize,
+    pub(crate) bulk_body_bytes: usize,
+    pub(crate) body_timeout: Duration,
+    pub(crate) timeout: Duration,
+    pub(crate) timeout_max: Duration,
+    pub(crate) items: usize,
+}
+
+/// Where the requests for one resource come in.
+pub(crate) struct Intake<R: Resource> {
+    pub(crate) batcher: Batcher<Items<R>, Verdicts<R>>,
+    pub(crate) limits: RequestLimits,
+    /// Items answered, by outcome.
+    pub(crate) outcomes: IntCounterVec,
+}
+
+/// `POST /transfer`, `POST /account`
+pub(super) async fn one<R: Resource>(
+    State(intake): State<Arc<Intake<R>>>,
+    request: Request,
+) -> Response {
+    intake.one(request).await.unwrap_or_else(|problem| intake.failed(problem, 1))
+}
+
+/// `POST /transfers`, `POST /accounts`: admitted all or none, answered by position.
+pub(super) async fn many<R: Resource>(
+    State(intake): State<Arc<Intake<R>>>,
+    request: Request,
+) -> Response {
+    let mut items = 1;
+    let response = intake.many(request, &mut items).await;
+    response.unwrap_or_else(|problem| intake.failed(problem, items))
+}
+
+impl<R: Resource> Intake<R> {
+    async fn one(&self, request: Request) -> Result<Response, Problem> {
+        let (head, body) = request.into_parts();
+        let deadline = self.deadline(&head.headers)?;
+        let key = idempotency_key(&head.headers)?;
+        let bytes = self.read(&head.headers, body, self.limits.body_bytes).await?;
+        let mut input: R::Input = body::parse(&bytes)?;
+        let id = R::input_id(&mut input);
+        if let Some(key) = key
+            && *id.get_or_insert(key) != key
+        {
+            let detail = "the body's id and Idempotency-Key are not the same";
+            return Err(Problem::bad(detail).with_field("Idempotency-Key"));
+        }
+        let item = R::parse(input).map_err(|error| faulty(error, None))?;
+        let id = R::id(&item);
+        let verdicts =
+            self.submit(vec![item], deadline).await.map_err(|problem| problem.with_id(id))?;
+        let (item, verdict) = verdicts.into_iter().next().ok_or_else(|| {
+            Problem::unknown("the batch was answered without this request").with_id(id)
+        })?;
+        match verdict {
+            Verdict::Applied { replayed, applied } => {
+                self.count(Outcome::Applied, 1);
+                Ok(Json(Answer::<R>::applied(item, replayed, applied)).into_response())
+            }
+            Verdict::Rejected { replayed, reason } => Err(Problem::rejected(id, reason, replayed)),
+        }
+    }
+
+    async fn many(&self, request: Request, items: &mut usize) -> Result<Response, Problem> {
+        let (head, body) = request.into_parts();
+        let deadline = self.deadline(&head.headers)?;
+        if idempotency_key(&head.headers)?.is_some() {
+            let detail = "Idempotency-Key is for a single one; in an array each carries its own id";
+            return Err(Problem::bad(detail).with_field("Idempotency-Key"));
+        }
+        let bytes = self.read(&head.headers, body, self.limits.bulk_body_bytes).await?;
+        let inputs: Vec<R::Input> = body::parse(&bytes)?;
+        *items = inputs.len();
+        if inputs.is_empty() || inputs.len() > self.limits.items {
+            let max = self.limits.items;
+            let detail = format!("the array has {} items instead of 1 to {max}", inputs.len());
+            return Err(Problem::bad(detail));
+        }
+        let parse = |(i, input)| R::parse(input).map_err(|error| faulty(error, Some(i)));
+        let batch: Items<R> =
+            inputs.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+        let verdicts = self.submit(batch, deadline).await?;
+        let answers: Vec<Answer<R>> = verdicts.into_iter().map(Answer::new).collect();
+        let applied = answers.iter().filter(|answer| answer.is_applied()).count();
+        self.count(Outcome::Applied, applied);
+        self.count(Outcome::Rejected, answers.len() - applied);
+        Ok(Json(answers).into_response())
+    }
+
+    async fn submit(&self, items: Items<R>, deadline: Instant) -> Result<Verdicts<R>, Problem> {
+        let bytes = items.iter().map(R::bytes).sum();
+        let size = Size { items: items.len(), bytes };
+        let ticket = self.batcher.submit(items, size, deadline)?;
+        Ok(ticket.outcome().await?)
+    }
+
+    fn deadline(&self, headers: &HeaderMap) -> Result<Instant, Problem> {
+        deadline(headers, self.limits.timeout, self.limits.timeout_max)
+    }
+
+    async fn read(
+        &self,
+        headers: &HeaderMap,
+        body: axum::body::Body,
+        max_bytes: usize,
+    ) -> Result<bytes::Bytes, Problem> {
+        body::read(headers, body, max_bytes, self.limits.body_timeout).await
+    }
+
+    fn failed(&self, problem: Problem, items: usize) -> Response {
+        if let Some(outcome) = problem.outcome() {
+            self.count(outcome, items);
+        }
+        problem.into_response()
+    }
+
+    fn count(&self, outcome: Outcome, items: usize) {
+        self.outcomes.with_label_values(&[outcome.label()]).inc_by(items as u64);
+    }
+}
+
+/// One item that was judged.
+#[derive(Serialize)]
+#[serde(bound = "", untagged)]
+enum Answer<R: Resource> {
+    Applied {
+        outcome: Outcome,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        replayed: bool,
+        #[serde(flatten)]
+        record: R::Record,
+    },
+    Rejected {
+        outcome: Outcome,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        replayed: bool,
+        reason: giro_ledger::Reason,
+        id: Id,
+    },
+}
+
+impl<R: Resource> Answer<R> {
+    fn new((item, verdict): (Item<R>, Verdict<Applied<R>>)) -> Self {
+        match verdict {
+            Verdict::Applied { replayed, applied } => Self::applied(item, replayed, applied),
+            Verdict::Rejected { replayed, reason } => {
+                let id = R::id(&item);
+                Self::Rejected { outcome: Outcome::Rejected, replayed, reason, id }
+            }
+        }
+    }
+
+    fn applied(item: Item<R>, replayed: bool, applied: Applied<R>) -> Self {
+        let record = R::record(item, applied);
+        Self::Applied { outcome: Outcome::Applied, replayed, record }
+    }
+
+    fn is_applied(&self) -> bool {
+        matches!(self, Self::Applied { .. })
+    }
+}
+
+fn faulty(error: FieldError, index: Option<usize>) -> Problem {
+    Problem::bad(error.to_string()).with_field(error.field).with_index(index)
+}
+
+/// The header `Idempotency-Key`: an id, quoted as the IETF draft has it or bare.
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<Id>, Problem> {
+    const KEY: &str = "idempotency-key";
+    let Some(value) = headers.get(KEY) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
+    bare.parse()
+        .map(Some)
+        .map_err(|problem: &str| Problem::bad(problem).with_field("Idempotency-Key"))
+}

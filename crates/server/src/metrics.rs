@@ -1,0 +1,99 @@
+use crate::http::Outcome;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+};
+
+/// What the server itself tells Prometheus. Each field's first sentence is its help text.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    /// Requests answered, by route and status.
+    http_requests: IntCounterVec,
+    /// Seconds from a request's header to its answer, by route.
+    http_request_seconds: HistogramVec,
+    /// Open connections of the API listener.
+    pub(crate) http_connections: IntGauge,
+    /// Transfers answered, by outcome.
+    pub(crate) transfers: IntCounterVec,
+    /// Accounts answered, by outcome.
+    pub(crate) accounts: IntCounterVec,
+    /// Lanes of the configuration.
+    pub(crate) lanes: IntGauge,
+    /// Lanes that have a session.
+    pub(crate) lanes_connected: IntGauge,
+    /// Sessions for reads, by state.
+    pub(crate) read_sessions: IntGaugeVec,
+}
+
+impl Metrics {
+    /// Registers the metrics, prefixed with `giro_`, and those of the process.
+    pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            let counters = IntCounterVec::new(Opts::new(format!("giro_{name}"), help), labels)?;
+            registry.register(Box::new(counters.clone()))?;
+            prometheus::Result::Ok(counters)
+        };
+        let gauge = |name: &str, help: &str| {
+            let gauge = IntGauge::new(format!("giro_{name}"), help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            prometheus::Result::Ok(gauge)
+        };
+        let http_request_seconds = HistogramVec::new(
+            HistogramOpts::new(
+                "giro_http_request_seconds",
+                "Seconds from a request's header to its answer, by route.",
+            )
+            // 100 µs to 13 s by doubling: from one local round trip to past every time-out.
+            .buckets((0..18).map(|i| 1e-4 * f64::from(1 << i)).collect()),
+            &["route"],
+        )?;
+        registry.register(Box::new(http_request_seconds.clone()))?;
+        let read_sessions = IntGaugeVec::new(
+            Opts::new("giro_read_sessions", "Sessions for reads, by state."),
+            &["state"],
+        )?;
+        registry.register(Box::new(read_sessions.clone()))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        let build_info = IntGaugeVec::new(
+            Opts::new("giro_build_info", "Always 1; the labels say what runs."),
+            &["version"],
+        )?;
+        build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        registry.register(Box::new(build_info))?;
+        let transfers =
+            counters("transfers_total", "Transfers answered, by outcome.", &["outcome"])?;
+        let accounts = counters("accounts_total", "Accounts answered, by outcome.", &["outcome"])?;
+        // Every outcome appears from the start, so that a rate over them is never missing.
+        for outcome in Outcome::ALL {
+            transfers.with_label_values(&[outcome.label()]);
+            accounts.with_label_values(&[outcome.label()]);
+        }
+        Ok(Self {
+            http_requests: counters(
+                "http_requests_total",
+                "Requests answered, by route and status.",
+                &["route", "status"],
+            )?,
+            http_request_seconds,
+            http_connections: gauge("http_connections", "Open connections of the API listener.")?,
+            transfers,
+            accounts,
+            lanes: gauge("lanes", "Lanes of the configuration.")?,
+            lanes_connected: gauge("lanes_connected", "Lanes that have a session.")?,
+            read_sessions,
+        })
+    }
+
+    pub(crate) fn answered(&self, route: &str, status: u16, seconds: f64) {
+        let mut digits = [0; 3];
+        let status = three_digits(status, &mut digits);
+        self.http_requests.with_label_values(&[route, status]).inc();
+        self.http_request_seconds.with_label_values(&[route]).observe(seconds);
+    }
+}
+
+/// A status as a label, without an allocation.
+fn three_digits(status: u16, digits: &mut [u8; 3]) -> &str {
+    *digits = [status / 100, status / 10 % 10, status % 10].map(|digit| b'0' + (digit % 10) as u8);
+    std::str::from_utf8(digits).unwrap_or_default()
+}
