@@ -1,1 +1,15 @@
-//! tests
+//! What Giro promises, against a real PostgreSQL: one module per promise, names are sentences.
+
+mod batching;
+mod commands;
+mod contract;
+mod faults;
+mod idempotency;
+mod model;
+mod overload;
+mod roles;
+mod schema;
+mod shutdown;
+mod slow_clients;
+mod stalled;
+mod structure;

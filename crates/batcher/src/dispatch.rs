@@ -5,6 +5,7 @@ use crate::{Limits, LimitsError, Metrics};
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 /// The handle that callers submit to. Clones share one queue.
@@ -21,6 +22,7 @@ impl<R, O> Clone for Batcher<R, O> {
 impl<R: Send + 'static, O: Send + 'static> Batcher<R, O> {
     /// A batcher, and one worker per lane. The caller spawns the workers and awaits them after
     /// [`close`](Self::close); each ends when the queue is drained and its batches are answered.
+    /// Dropping a worker gives up its batches in flight: their callers are told "unknown".
     pub fn new<L: Lane<R, O>>(
         limits: Limits,
         lanes: Vec<Arc<L>>,
@@ -69,26 +71,30 @@ impl<R: Send + 'static, O: Send + 'static> Batcher<R, O> {
     }
 }
 
-/// Slot first, batch second: while every slot is busy the queue fills and batches grow.
+/// Slot first, batch second: while every slot is busy the queue fills and batches grow. The lane is
+/// asked last, so that a batch is cut only when it can be sent.
 async fn work<R, O, L>(queue: Arc<Queue<R, O>>, lane: Arc<L>)
 where
     R: Send + 'static,
     O: Send + 'static,
     L: Lane<R, O>,
 {
-    let in_flight = queue.limits().in_flight;
-    let slots = Arc::new(Semaphore::new(in_flight));
+    let slots = Arc::new(Semaphore::new(queue.limits().in_flight));
+    // Dropped with this future: then the batches in flight end, and their callers are told "unknown".
+    let mut in_flight = JoinSet::new();
     loop {
         let slot = acquire(&slots).await;
-        lane.ready().await;
-        let Some(entries) = queue.next_batch().await else {
+        if !queue.filled().await {
             break;
-        };
-        tokio::spawn(run(queue.clone(), lane.clone(), entries, slot));
+        }
+        lane.ready().await;
+        let entries = queue.cut();
+        if !entries.is_empty() {
+            in_flight.spawn(run(queue.clone(), lane.clone(), entries, slot));
+        }
+        while in_flight.try_join_next().is_some() {}
     }
-    // Every slot back means that every batch was answered.
-    let all = u32::try_from(in_flight).unwrap_or(u32::MAX);
-    drop(slots.acquire_many(all).await);
+    while in_flight.join_next().await.is_some() {}
 }
 
 async fn acquire(slots: &Arc<Semaphore>) -> OwnedSemaphorePermit {

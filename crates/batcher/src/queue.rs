@@ -116,28 +116,17 @@ impl<R, O> Queue<R, O> {
         Some(entry)
     }
 
-    /// Waits for the next batch: the oldest requests that fit together. `None` once closed and empty.
-    ///
-    /// Cancel safety: nothing leaves the queue before the last await.
-    pub(crate) async fn next_batch(&self) -> Option<Vec<Entry<R, O>>> {
+    /// Waits until a batch should leave: it is full, or has waited long enough for company. False once
+    /// the queue is closed and empty.
+    pub(crate) async fn filled(&self) -> bool {
         loop {
             // Ordering: registered before the look, or a push in between would wake nobody.
             let changed = self.changed.notified();
             let wait = {
-                let mut state = self.lock();
+                let state = self.lock();
                 match self.time_to_close(&state) {
-                    None if state.closed => return None,
-                    None => None,
-                    Some(Duration::ZERO) => {
-                        let batch = self.cut(&mut state);
-                        if !state.entries.is_empty() {
-                            self.changed.notify_one();
-                        }
-                        if !batch.is_empty() {
-                            return Some(batch);
-                        }
-                        continue;
-                    }
+                    None if state.closed => return false,
+                    Some(Duration::ZERO) => return true,
                     wait => wait,
                 }
             };
@@ -160,9 +149,11 @@ impl<R, O> Queue<R, O> {
         Some(self.limits.batch_wait.saturating_sub(oldest.admitted.elapsed()))
     }
 
-    /// Takes the oldest requests that fit together; the expired are answered and left behind.
-    fn cut(&self, state: &mut State<R, O>) -> Vec<Entry<R, O>> {
+    /// Takes the oldest requests that fit together; the expired are answered and left behind. Empty
+    /// when all have expired or left.
+    pub(crate) fn cut(&self) -> Vec<Entry<R, O>> {
         let now = Instant::now();
+        let mut state = self.lock();
         let mut batch = Vec::with_capacity(state.entries.len().min(self.limits.batch_items));
         let (mut items, mut bytes) = (0, 0);
         while let Some(first) = state.entries.first_entry() {
@@ -173,7 +164,7 @@ impl<R, O> Queue<R, O> {
                 break;
             }
             let entry = first.remove();
-            self.release(state, size);
+            self.release(&mut state, size);
             if entry.expiry.at <= now {
                 self.metrics.expired.inc();
                 let _ = entry.reply.send(Err(Undone::Expired(entry.expiry)));
@@ -182,6 +173,9 @@ impl<R, O> Queue<R, O> {
             items += size.items;
             bytes += size.bytes;
             batch.push(entry);
+        }
+        if !state.entries.is_empty() {
+            self.changed.notify_one(); // for another lane
         }
         batch
     }

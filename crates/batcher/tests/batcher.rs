@@ -248,15 +248,14 @@ async fn while_the_lane_is_down_requests_stay_in_the_queue() {
     assert_eq!(bench.submit(1).unwrap().outcome().await, Ok(2));
     bench.lane.up.send_replace(false);
     settle().await;
-    // The worker waits in the queue with a slot in hand; one more batch goes, the rest stays.
-    let first = bench.submit(2).unwrap();
+    let waiting = [2, 3].map(|request| bench.submit(request).unwrap());
     settle().await;
-    assert_eq!(resolve(first.outcome()).await, Ok(4));
-    let waiting = bench.submit(3).unwrap();
-    settle().await;
-    assert_eq!(bench.metrics.queue_items.get(), 1);
+    assert_eq!(bench.metrics.queue_items.get(), 2);
     bench.lane.up.send_replace(true);
-    assert_eq!(resolve(waiting.outcome()).await, Ok(6));
+    for (ticket, expected) in waiting.into_iter().zip([4, 6]) {
+        assert_eq!(resolve(ticket.outcome()).await, Ok(expected));
+    }
+    assert_eq!(bench.lane.batches(), [vec![1], vec![2, 3]]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,6 +310,16 @@ async fn a_drain_given_up_answers_the_queued_as_never_run() {
     assert_eq!(bench.batcher.abandon(), 1);
     assert_eq!(resolve(queued.outcome()).await, Err(TicketError::Draining));
     assert_eq!(bench.metrics.queue_items.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn giving_up_a_worker_tells_the_callers_in_flight() {
+    let bench = start(LIMITS, double);
+    let busy = bench.occupy().await;
+    bench.worker.abort();
+    for ticket in busy {
+        assert_eq!(resolve(ticket.outcome()).await, Err(TicketError::Unknown));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,9 @@ use tokio_postgres::Statement;
 /// its deadline instead.
 const SENDS_MAX: u32 = 3;
 
+/// What an answer needs to reach its caller.
+const ANSWER_TIME: Duration = Duration::from_millis(10);
+
 /// Why a batch has no verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unapplied {
@@ -116,9 +119,9 @@ impl<C: ArrayCall> Lane<C> {
         let mut in_doubt = false;
         let mut sends = 0;
         loop {
-            let Ok(prepared) = timeout_at(deadline, self.usable()).await else {
-                break;
-            };
+            // A little early, so that "never sent" reaches a caller before its own deadline does.
+            let give_up = deadline - ANSWER_TIME;
+            let Ok(prepared) = timeout_at(give_up, self.usable()).await else { break };
             match self.send(&prepared, &columns).await {
                 Sent::Done(verdicts) => return Ok(split(verdicts, requests)),
                 Sent::Failed(Failure::Unknown(cause)) => {

@@ -185,6 +185,7 @@ impl App {
         let workers = async { while self.workers.join_next().await.is_some() {} };
         let drained = timeout_at(deadline, workers).await.is_ok();
         let abandoned = self.transfers.abandon() + self.accounts.abandon();
+        self.workers.abort_all();
         self.stop.send_replace(true);
         // What was given up still has to be told so.
         let rest = (deadline - Instant::now()).max(Duration::from_millis(500));

@@ -36,7 +36,7 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
     }
     // Starting and stopping a cluster blocks.
     let cluster = spawn_blocking(move || start(args)).await??;
-    let urls = provision(&cluster, DATABASE).await?;
+    let urls = provision(&|user, database| cluster.url(user, database), DATABASE).await?;
     migrate(&urls.owner).await?;
     settings.database.url = Some(DatabaseUrl::from(urls.server));
     let app = App::start(&settings).await?;
@@ -72,11 +72,14 @@ pub struct Provisioned {
 }
 
 /// Makes the roles and the database that Giro needs in a private cluster, where they are missing:
-/// an owner, and a login that may do no more than a server needs.
-pub async fn provision(cluster: &Cluster, database: &str) -> Result<Provisioned, Error> {
+/// an owner, and a login that may do no more than a server needs. `url` makes the URL of a role and a
+/// database; `postgres` is a superuser.
+pub async fn provision(
+    url: &(dyn Fn(&str, &str) -> String + Sync),
+    database: &str,
+) -> Result<Provisioned, Error> {
     let (client, connection) =
-        tokio_postgres::connect(&cluster.url("postgres", "postgres"), tokio_postgres::NoTls)
-            .await?;
+        tokio_postgres::connect(&url("postgres", "postgres"), tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
     let role = |name: &str, login: &str| {
         format!(
@@ -101,5 +104,5 @@ pub async fn provision(cluster: &Cluster, database: &str) -> Result<Provisioned,
     if client.query_opt(exists, &[&database]).await?.is_none() {
         client.batch_execute(&format!("CREATE DATABASE \"{database}\" OWNER {OWNER}")).await?;
     }
-    Ok(Provisioned { owner: cluster.url(OWNER, database), server: cluster.url(SERVER, database) })
+    Ok(Provisioned { owner: url(OWNER, database), server: url(SERVER, database) })
 }

@@ -4,20 +4,23 @@
 
 use axum::Router;
 use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
+use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tower::ServiceExt;
 
 /// What bounds the connections of one listener.
@@ -35,6 +38,10 @@ pub(crate) struct ConnectionLimits {
 
 /// Bytes of a request's header, at most.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
+
+/// A listener that nobody connected to for this long can be closed.
+const LAST_CALL: Duration = Duration::from_millis(20);
+const LAST_CALLS_MAX: Duration = Duration::from_millis(200);
 
 /// Serves until `stop` becomes true, then lets every connection finish its request and returns when
 /// the last is closed.
@@ -68,6 +75,14 @@ pub(crate) async fn serve(
             }
         }
     }
+    // Closing the listener resets whoever has connected and was not accepted yet: these are told that
+    // the server stops, until nobody comes for a moment.
+    let last = Instant::now() + LAST_CALLS_MAX;
+    while Instant::now() < last
+        && let Ok(Ok((stream, place))) = timeout(LAST_CALL, accept(&listener, &places)).await
+    {
+        tokio::spawn(connection(stream, place, router.clone(), limits.clone(), stop.clone()));
+    }
     drop(listener);
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     drop(places.acquire_many(all).await);
@@ -89,20 +104,24 @@ async fn connection(
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
     router: Router,
-    limits: ConnectionLimits,
+    mut limits: ConnectionLimits,
     mut stop: watch::Receiver<bool>,
 ) {
     limits.open.inc();
     let activity = Arc::new(Activity::new());
     let io = TokioIo::new(Watched { stream, activity: activity.clone() });
     let seen = activity.clone();
+    let stopped = stop.clone();
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         seen.enter(Phase::Request);
-        let (router, seen) = (router.clone(), seen.clone());
+        let (router, seen, stopped) = (router.clone(), seen.clone(), stopped.clone());
         async move {
-            let response = router.oneshot(request.map(Body::new)).await;
+            let mut response = router.oneshot(request.map(Body::new)).await?;
+            if *stopped.borrow() {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             seen.enter(Phase::Idle);
-            response
+            Ok::<_, Infallible>(response)
         }
     });
     let mut http = http1::Builder::new();
@@ -119,14 +138,18 @@ async fn connection(
             // An error is the client's doing: a broken request was answered, or the socket is gone.
             _ = serving.as_mut() => break,
             _ = tick.tick() => {
-                // A connection that never sent anything would outlast the stop.
-                if activity.is_overdue(&limits) || (stopping && activity.is_idle()) {
+                if activity.is_overdue(&limits) {
                     break;
                 }
             }
             _ = stop.wait_for(|stop| *stop), if !stopping => {
                 stopping = true;
-                serving.as_mut().graceful_shutdown();
+                // A connection that never sends anything must not outlast the stop.
+                limits.idle = limits.idle.min(LAST_CALLS_MAX);
+                // hyper would close one that has not been asked anything, also if it is about to be.
+                if activity.was_asked() {
+                    serving.as_mut().graceful_shutdown();
+                }
             }
         }
     }
@@ -151,15 +174,25 @@ struct Activity {
     phase: AtomicU8,
     /// Milliseconds since it was opened.
     since: AtomicU64,
+    /// A request has come.
+    asked: AtomicBool,
 }
 
 impl Activity {
     fn new() -> Self {
         let phase = AtomicU8::new(Phase::Idle as u8);
-        Self { opened: Instant::now(), phase, since: AtomicU64::new(0) }
+        Self {
+            opened: Instant::now(),
+            phase,
+            since: AtomicU64::new(0),
+            asked: AtomicBool::new(false),
+        }
     }
 
     fn enter(&self, phase: Phase) {
+        if phase == Phase::Request {
+            self.asked.store(true, Ordering::Relaxed);
+        }
         self.since.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
@@ -172,6 +205,10 @@ impl Activity {
 
     fn is_idle(&self) -> bool {
         self.phase.load(Ordering::Relaxed) == Phase::Idle as u8
+    }
+
+    fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
     }
 
     fn is_overdue(&self, limits: &ConnectionLimits) -> bool {

@@ -1,0 +1,34 @@
+# make dev    a server on a PostgreSQL of its own: http://127.0.0.1:8080
+# make test   everything that can fail
+
+CARGO ?= cargo
+CARGO_FLAGS ?= --locked
+
+.PHONY: dev test bench setup lint check-deploy
+
+## Start Giro on a private PostgreSQL whose data stays in .giro/
+dev: setup
+	$(CARGO) run --release $(CARGO_FLAGS) -p giro-server -- dev
+
+## Run all tests beside one private PostgreSQL
+test: setup
+	$(CARGO) build $(CARGO_FLAGS) --workspace --all-targets
+	$(CARGO) run --quiet $(CARGO_FLAGS) -p giro-tests --bin with-postgres -- scripts/run-tests
+
+## Load the server that make dev started
+bench:
+	$(CARGO) run --release $(CARGO_FLAGS) -p giro-server -- bench
+
+## Install what is missing, or say what to install
+setup:
+	scripts/setup
+
+## Formatting and lints, as CI has them
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CARGO_FLAGS) --workspace --no-deps --quiet
+
+## Syntax of the deployment files, by what is installed
+check-deploy:
+	deploy/check.sh

@@ -1,0 +1,145 @@
+//! Migrations, and what is refused to be served.
+
+use giro_ledger::{Reason, schema};
+use giro_server::{App, Config, DatabaseUrl, StartError};
+use giro_tests::{TestDatabase, database::connect};
+
+fn config(url: &str) -> Config {
+    let mut config = Config::default();
+    config.server.listen.set_port(0);
+    config.admin.listen.set_port(0);
+    config.database.url = Some(DatabaseUrl::from(url.to_owned()));
+    config
+}
+
+async fn refusal(url: &str) -> String {
+    match App::start(&config(url)).await {
+        Ok(_) => panic!("it was served"),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[tokio::test]
+async fn migrating_twice_and_at_once_is_migrating() {
+    let database = TestDatabase::empty().await;
+    let url = &database.owner_url;
+    let (one, two, three) =
+        tokio::join!(schema::migrate(url), schema::migrate(url), schema::migrate(url));
+    let steps: usize = [one, two, three].into_iter().map(|done| done.unwrap().steps.len()).sum();
+    assert_eq!(steps, schema::version() as usize, "each step once");
+    let again = schema::migrate(url).await.unwrap();
+    assert_eq!((again.steps.len(), again.version), (0, schema::version()));
+    assert!(App::start(&config(&database.server_url)).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_database_that_does_not_fit_is_refused_with_the_remedy() {
+    let database = TestDatabase::empty().await;
+    assert!(refusal(&database.server_url).await.contains("run `giro migrate`"));
+    schema::migrate(&database.owner_url).await.unwrap();
+    let owner = connect(&database.owner_url).await;
+    owner.batch_execute("UPDATE giro.function_set SET hash = 'another'").await.unwrap();
+    assert!(refusal(&database.server_url).await.contains("functions in the database"));
+    schema::migrate(&database.owner_url).await.unwrap();
+    owner
+        .batch_execute(
+            "INSERT INTO giro.migrations (version, name, applied_on, checksum)
+             VALUES (999, 'later', '', '1')",
+        )
+        .await
+        .unwrap();
+    let message = refusal(&database.server_url).await;
+    assert!(message.contains("version 999") && message.contains("newer giro"), "{message}");
+}
+
+#[tokio::test]
+async fn a_database_that_forgets_is_refused() {
+    let database = TestDatabase::new().await;
+    let superuser = database.superuser().await;
+    let off = "ALTER ROLE giro_app IN DATABASE %D SET synchronous_commit = off";
+    let name: String =
+        superuser.query_one("SELECT current_database()::text", &[]).await.unwrap().get(0);
+    superuser.batch_execute(&off.replace("%D", &name)).await.unwrap();
+    let message = refusal(&database.server_url).await;
+    assert!(message.contains("synchronous_commit = off"), "{message}");
+}
+
+#[tokio::test]
+async fn bad_urls_fail_at_start_without_their_password() {
+    let without = Config { database: Default::default(), ..config("") };
+    let error = App::start(&without).await.err().expect("no database");
+    assert!(matches!(error, StartError::NoDatabase) && error.to_string().contains("DATABASE_URL"));
+    let database = TestDatabase::new().await;
+    let wrong = database.server_url.replace("giro_app", "nobody_of_giro:hunter2");
+    let message = refusal(&wrong).await;
+    assert!(message.contains("28000") && !message.contains("hunter2"), "{message}");
+}
+
+#[tokio::test]
+async fn every_reason_in_the_functions_is_known_here_and_the_other_way_round() {
+    let database = TestDatabase::new().await;
+    let superuser = database.superuser().await;
+    let sources = "SELECT string_agg(prosrc, ' ') FROM pg_proc p
+                    JOIN pg_namespace n ON n.oid = p.pronamespace
+                   WHERE n.nspname = 'giro' AND prosrc ~ 'THEN'";
+    let source: String = superuser.query_one(sources, &[]).await.unwrap().get(0);
+    let mut in_sql: Vec<&str> = source
+        .split("THEN")
+        .skip(1)
+        .filter_map(|after| after.trim_start().strip_prefix('\'')?.split('\'').next())
+        .collect();
+    in_sql.sort_unstable();
+    in_sql.dedup();
+    let mut in_rust: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+    in_rust.sort_unstable();
+    assert_eq!(in_sql, in_rust);
+    // And the same ones are recorded.
+    let recorded = source.split("CONTINUE WHEN reason NOT IN (").nth(1).unwrap();
+    let recorded = recorded.split(')').next().unwrap();
+    for reason in Reason::ALL {
+        let in_sql = recorded.contains(&format!("'{}'", reason.name()));
+        assert_eq!(in_sql, reason.is_recorded(), "{}", reason.name());
+    }
+}
+
+#[tokio::test]
+async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
+    let database = TestDatabase::new().await;
+    let session = connect(&database.server_url).await;
+    let (one, two) =
+        ("00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002");
+    let call = |accounts: &str, debits: &str, amounts: &str, fence: &str| {
+        format!(
+            "SELECT giro.apply_transfers(0, 1, 'test', {fence}, '{{1,1}}', '{{{accounts}}}',
+                 '{{{one}}}', '{{1}}', '{{{debits}}}', '{{2}}', '{{{amounts}}}', '{{1}}', '{{0}}',
+                 null, null, null, null, null, null, null, null, '{{0}}')"
+        )
+    };
+    let sorted = format!("{one},{two}");
+    for (statement, code) in [
+        (call(&format!("{two},{one}"), "1", "1", "null"), "22023"),
+        (call(&format!("{one},{one}"), "1", "1", "null"), "22023"),
+        (call(one, "1", "1", "null"), "22023"),
+        (call(&sorted, "3", "1", "null"), "22023"),
+        (call(&sorted, "0", "1", "null"), "22023"),
+        (call(&sorted, "1,1", "1", "null"), "22023"),
+        (call(&sorted, "NULL", "1", "null"), "22023"),
+        (call(&sorted, "1", "1.5", "null"), "22023"),
+        (call(&sorted, "1", "-1", "null"), "22023"),
+        (call(&sorted, "1", "NaN", "null"), "22023"),
+        (call(&sorted, "1", "NULL", "null"), "22023"),
+        (call(&sorted, "1", "340282366920938463463374607431768211456", "null"), "22023"),
+        (call(&sorted, "1", "1", "now() - interval '1 second'"), "GR001"),
+    ] {
+        let error = session.batch_execute(&statement).await.expect_err(&statement);
+        let found = error.code().map(|code| code.code());
+        assert_eq!(found, Some(code), "{statement}: {error:?}");
+    }
+    session.batch_execute(&call(&sorted, "1", "1", "now() + interval '1 hour'")).await.unwrap();
+    // A batch of nothing commits: it is what a probe sends.
+    let nothing =
+        "SELECT giro.apply_transfers(0, 1, 'test', null, '{}', '{}', '{}', '{}', '{}', '{}',
+        '{}', '{}', '{}', null, null, null, null, null, null, null, null, null)";
+    session.batch_execute(nothing).await.unwrap();
+    assert_eq!(database.number("SELECT count(*) FROM giro.batches").await, 2);
+}

@@ -1,0 +1,68 @@
+//! What the compiler does not forbid by itself: which crate may know what.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+
+fn dependencies(package: &str) -> BTreeSet<String> {
+    let manifest = Path::new(ROOT).join(package).join("Cargo.toml");
+    let manifest: toml::Table = std::fs::read_to_string(manifest).unwrap().parse().unwrap();
+    let of = |table: &str| manifest.get(table).and_then(|t| t.as_table()).cloned();
+    of("dependencies").unwrap_or_default().keys().cloned().collect()
+}
+
+#[test]
+fn each_crate_knows_only_what_it_may() {
+    let http = ["axum", "hyper", "hyper-util", "tower", "tower-http", "http-body-util"];
+    let sql = ["tokio-postgres", "bb8", "refinery"];
+    for (package, forbidden) in [
+        ("crates/batcher", [&http[..], &sql[..]].concat()),
+        ("crates/ledger", http.to_vec()),
+        ("crates/embedded", [&http[..], &sql[..]].concat()),
+        ("crates/bench", vec!["axum"]),
+        ("tests", vec!["axum"]),
+    ] {
+        let found = dependencies(package);
+        for name in forbidden {
+            assert!(!found.contains(name), "{package} must not know {name}");
+        }
+    }
+    let ours = |package: &str| -> Vec<String> {
+        dependencies(package).into_iter().filter(|name| name.starts_with("giro-")).collect()
+    };
+    for leaf in ["crates/batcher", "crates/ledger", "crates/embedded", "crates/bench"] {
+        assert_eq!(ours(leaf), [] as [&str; 0], "{leaf} stands alone");
+    }
+    assert_eq!(
+        ours("crates/server"),
+        ["giro-batcher", "giro-bench", "giro-embedded", "giro-ledger"]
+    );
+}
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn the_batcher_and_the_ledger_meet_in_one_file() {
+    let mut files = Vec::new();
+    sources(&Path::new(ROOT).join("crates/server/src"), &mut files);
+    assert!(files.len() > 10);
+    let meet: Vec<PathBuf> = files
+        .into_iter()
+        .filter(|file| {
+            let text = std::fs::read_to_string(file).unwrap();
+            text.contains("giro_batcher::{Batch,") && text.contains("giro_ledger::")
+        })
+        .collect();
+    assert_eq!(meet.len(), 1, "{meet:?}");
+    assert!(meet[0].ends_with("app.rs"));
+}

@@ -1,0 +1,104 @@
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1;
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use std::net::SocketAddr;
+use tokio::net::TcpStream;
+
+/// Speaks HTTP to one server, a connection a request.
+#[derive(Clone, Copy)]
+pub struct Client {
+    address: SocketAddr,
+}
+
+/// An answer.
+#[derive(Debug)]
+pub struct Reply {
+    /// Its status.
+    pub status: StatusCode,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Its body, `Null` when it is not JSON.
+    pub json: Value,
+    /// Its body as it came.
+    pub text: String,
+}
+
+impl Reply {
+    /// The outcome it carries, or "".
+    pub fn outcome(&self) -> &str {
+        self.json["outcome"].as_str().unwrap_or_default()
+    }
+
+    /// The reason it carries, or "".
+    pub fn reason(&self) -> &str {
+        self.json["reason"].as_str().unwrap_or_default()
+    }
+
+    /// A header as text, or "".
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
+
+impl Client {
+    /// For the server at this address.
+    pub fn new(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
+    /// `GET`
+    pub async fn get(&self, path: &str) -> Reply {
+        self.send(Method::GET, path, &[], "").await.expect("an answer")
+    }
+
+    /// `POST` of JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> Reply {
+        self.try_post(path, body).await.expect("an answer")
+    }
+
+    /// `POST` of JSON to a server that may be gone.
+    pub async fn try_post(&self, path: &str, body: &Value) -> Result<Reply, String> {
+        self.post_with(path, &[], &body.to_string()).await
+    }
+
+    /// `POST` of any text as JSON, with further headers.
+    pub async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Reply, String> {
+        let json = [("content-type", "application/json")];
+        let headers = [&json[..], headers].concat();
+        self.send(Method::POST, path, &headers, body).await
+    }
+
+    /// Any request.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Reply, String> {
+        let failed = |error: &dyn std::error::Error| format!("{path}: {error}");
+        let stream = TcpStream::connect(self.address).await.map_err(|error| failed(&error))?;
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        tokio::spawn(connection);
+        let mut request = Request::builder().method(method).uri(path).header("host", "giro");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(Bytes::from(body.to_owned()))).expect("a request");
+        let reply = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        let (head, body) = reply.into_parts();
+        let body = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
+        let text = String::from_utf8_lossy(&body).into_owned();
+        let json = serde_json::from_str(&text).unwrap_or(Value::Null);
+        Ok(Reply { status: head.status, headers: head.headers, json, text })
+    }
+}
