@@ -66,6 +66,7 @@ DECLARE
     -- Accounts, by their index in the call.
     account_flags   int[];
     overdrafts      numeric[];
+    row_tids        tid[];  -- where the locked row is
     debits_pending  numeric[];
     debits_posted   numeric[];
     credits_pending numeric[];
@@ -80,6 +81,8 @@ DECLARE
     known           record;
     amount          numeric;
     reason          text;
+    n_updated       int;
+    n_changed       int;
     d               int;
     c               int;
     p               int;
@@ -113,27 +116,27 @@ BEGIN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-
-    -- Lock the accounts in the order of the call, so that no two batches can deadlock.
-    SELECT array_agg(a.flags), array_agg(a.overdraft_limit),
-           array_agg(a.debits_pending), array_agg(a.debits_posted),
-           array_agg(a.credits_pending), array_agg(a.credits_posted),
-           array_agg(a.version), array_agg(a.version), max(a.changed_at),
-           bool_and(u.ordered)
-      INTO account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
-           credits_posted, versions, versions_before, now_at, well_formed
-      FROM (SELECT v.ledger, v.id,
-                   (v.ledger, v.id) > (lag(v.ledger) OVER w, lag(v.id) OVER w) AS ordered
-              FROM unnest(account_ledgers, account_ids) WITH ORDINALITY AS v (ledger, id, position)
-            WINDOW w AS (ORDER BY v.position)) AS u
-      LEFT JOIN LATERAL (SELECT s.*
-                           FROM giro.account_state s
-                          WHERE s.ledger = u.ledger AND s.id = u.id
-                            FOR NO KEY UPDATE) AS a ON true;
-    IF NOT well_formed THEN
+    IF EXISTS (SELECT
+                 FROM unnest(account_ledgers[:cardinality(account_ids) - 1], account_ledgers[2:],
+                             account_ids[:cardinality(account_ids) - 1], account_ids[2:])
+                      AS u (ledger, next_ledger, id, next_id)
+                WHERE ((u.ledger, u.id) < (u.next_ledger, u.next_id)) IS NOT TRUE) THEN
         RAISE EXCEPTION 'malformed call: accounts are not in strictly ascending order'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+
+    -- Lock the accounts in the order of the call, so that no two batches can deadlock.
+    SELECT array_agg(a.row_tid), array_agg(a.flags), array_agg(a.overdraft_limit),
+           array_agg(a.debits_pending), array_agg(a.debits_posted),
+           array_agg(a.credits_pending), array_agg(a.credits_posted),
+           array_agg(a.version), array_agg(a.version), max(a.changed_at)
+      INTO row_tids, account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
+           credits_posted, versions, versions_before, now_at
+      FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
+      LEFT JOIN LATERAL (SELECT s.*, s.ctid AS row_tid
+                           FROM giro.account_state s
+                          WHERE s.ledger = u.ledger AND s.id = u.id
+                            FOR NO KEY UPDATE) AS a ON true;
     IF clock_timestamp() > not_after THEN
         RAISE EXCEPTION 'the batch reached its accounts only after %', not_after
             USING ERRCODE = 'GR001';
@@ -272,10 +275,18 @@ BEGIN
     UPDATE giro.account_state AS s
        SET debits_posted = u.debits_posted, credits_posted = u.credits_posted,
            version = u.version, changed_at = now_at
-      FROM unnest(account_ledgers, account_ids, debits_posted, credits_posted, versions,
-                  versions_before)
-           AS u (ledger, id, debits_posted, credits_posted, version, version_before)
-     WHERE u.version <> u.version_before AND s.ledger = u.ledger AND s.id = u.id;
+      FROM unnest(row_tids, debits_posted, credits_posted, versions, versions_before)
+           AS u (row_tid, debits_posted, credits_posted, version, version_before)
+     WHERE u.version <> u.version_before AND s.ctid = u.row_tid;
+    -- A locked row stays where it is; were it ever otherwise, nothing of this call may remain.
+    GET DIAGNOSTICS n_updated = ROW_COUNT;
+    SELECT count(*) INTO n_changed
+      FROM unnest(versions, versions_before) AS u (version, version_before)
+     WHERE u.version <> u.version_before;
+    IF n_updated <> n_changed THEN
+        RAISE EXCEPTION 'updated % of % accounts', n_updated, n_changed
+            USING ERRCODE = 'data_corrupted';
+    END IF;
 
     INSERT INTO giro.batches (shard, id, kind, items, applied, rejected, replayed, server,
                               created_at)
