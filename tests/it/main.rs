@@ -3,6 +3,7 @@
 mod batching;
 mod commands;
 mod contract;
+mod documents;
 mod faults;
 mod idempotency;
 mod model;

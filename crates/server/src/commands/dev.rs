@@ -2,16 +2,16 @@ use super::serve::until_stopped;
 use super::{Ended, Error};
 use crate::app::App;
 use crate::config::{Config, DatabaseUrl};
-use giro_embedded::{Binaries, Cluster, Options};
+use giro_embedded::{Binaries, Cluster, Options, StartError};
 use giro_ledger::schema::migrate;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
-    /// Where the private PostgreSQL keeps its data between runs
-    #[arg(long, default_value = DATA_DIR)]
-    data_dir: PathBuf,
+    /// Where the private PostgreSQL keeps its data between runs [default: .giro]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
     /// Directory of the PostgreSQL programs [default: searched]
     #[arg(long, value_name = "DIR")]
     postgres_bin: Option<PathBuf>,
@@ -23,7 +23,10 @@ pub(crate) struct Args {
 /// Where `giro dev` keeps its data when it is told nothing else.
 pub(super) const DATA_DIR: &str = ".giro";
 
-/// Where the URL of the private PostgreSQL's superuser is left, in the data directory.
+/// Where root keeps it instead when PostgreSQL's user cannot enter the working directory.
+const DATA_DIR_OF_ROOT: &str = "/var/lib/giro-dev";
+
+/// Where the URL of the private PostgreSQL's superuser is left, in `DATA_DIR`.
 pub(super) const URL_FILE: &str = "database_url";
 
 const OWNER: &str = "giro_owner";
@@ -40,10 +43,10 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
     migrate(&urls.owner).await?;
     settings.database.url = Some(DatabaseUrl::from(urls.server));
     let app = App::start(&settings).await?;
-    let superuser = cluster.url("postgres", DATABASE);
-    // For the other commands, and for psql: psql "$(cat .giro/database_url)"
-    std::fs::write(cluster.data_dir().join(URL_FILE), &superuser)?;
-    tracing::info!("psql \"{superuser}\"");
+    // For the other commands, and for psql.
+    std::fs::create_dir_all(DATA_DIR)?;
+    std::fs::write(Path::new(DATA_DIR).join(URL_FILE), cluster.url("postgres", DATABASE))?;
+    tracing::info!("psql \"$(cat {DATA_DIR}/{URL_FILE})\" shows the ledger");
     let ended = until_stopped(app, &settings).await;
     spawn_blocking(move || cluster.stop()).await??;
     ended
@@ -51,9 +54,20 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
 
 fn start(args: Args) -> Result<Cluster, Error> {
     let binaries = Binaries::find(args.postgres_bin.as_deref())?;
-    let mut options = Options::new(args.data_dir, binaries);
+    let mut options =
+        Options::new(args.data_dir.as_deref().unwrap_or(Path::new(DATA_DIR)), binaries);
     options.port = args.postgres_port;
-    let cluster = Cluster::start(options)?;
+    let cluster = match Cluster::start(options.clone()) {
+        // PostgreSQL does not run as root, and whom it runs as cannot enter root's home.
+        Err(StartError::NotTraversable { dir, .. }) if args.data_dir.is_none() => {
+            tracing::warn!(
+                "PostgreSQL's user cannot enter {}: its data go to {DATA_DIR_OF_ROOT}",
+                dir.display()
+            );
+            Cluster::start(Options { data_dir: DATA_DIR_OF_ROOT.into(), ..options })?
+        }
+        started => started?,
+    };
     tracing::info!(
         version = %cluster.version(),
         port = cluster.port(),

@@ -73,11 +73,16 @@ fn fault<T: DeserializeOwned>(bytes: &[u8]) -> Problem {
         }
     }
     let detail = error.inner().to_string();
-    let field = field.or_else(|| quoted_field(&detail));
-    let problem = Problem::bad(detail).with_index(index);
     match field {
-        Some(field) => problem.with_field(field),
-        None => problem,
+        Some(field) => {
+            // Our own messages follow the field's name, serde's stand alone.
+            let colon = if detail.starts_with("must ") { "" } else { ":" };
+            Problem::bad(format!("{field}{colon} {detail}")).with_index(index).with_field(field)
+        }
+        None => match quoted_field(&detail) {
+            Some(field) => Problem::bad(detail).with_index(index).with_field(field),
+            None => Problem::bad(detail).with_index(index),
+        },
     }
 }
 
