@@ -79,3 +79,13 @@ async fn slow_clients_that_take_every_connection_lose_them() {
     assert_eq!(served.await.expect("a place came free").status, 200);
     assert_eq!(server.admin.get("/readyz").await.status, 200);
 }
+
+#[tokio::test]
+async fn more_connections_than_descriptors_are_refused_at_start() {
+    let mut config = giro_server::Config::default();
+    config.server.max_connections = 1 << 40;
+    config.database.url = Some(giro_server::DatabaseUrl::from("postgresql://nobody@/".to_owned()));
+    let error = giro_server::App::start(&config).await.err().expect("no room").to_string();
+    assert!(error.contains("server.max_connections (1099511627776)"), "{error}");
+    assert!(error.contains("ulimit -n"), "{error}");
+}

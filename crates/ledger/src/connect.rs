@@ -1,6 +1,6 @@
 //! One way to a PostgreSQL session: bounded in time, checked before use, watched while it lives.
 
-use crate::failure::describe;
+use crate::describe::describe;
 use crate::schema::{self, SchemaError};
 use std::future::poll_fn;
 use std::sync::Arc;

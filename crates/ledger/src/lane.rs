@@ -1,7 +1,8 @@
 use crate::backoff::Backoff;
 use crate::call::{ArrayCall, BadReply, Header, Verdict};
 use crate::connect::{ConnectError, Connector, Session};
-use crate::failure::{Cause, Failure, classify, describe};
+use crate::describe::describe;
+use crate::failure::{Cause, Failure, classify};
 use crate::metrics::Metrics;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

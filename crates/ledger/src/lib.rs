@@ -8,7 +8,7 @@
 //! | `call` | what an array function is: columns in, verdicts out |
 //! | `apply_transfers`, `create_accounts` | the two array functions |
 //! | `lane` | one session that applies batches; what is sent again, and what is left unknown |
-//! | `failure` | what an error proves |
+//! | `failure`, `describe` | what an error proves, and how it is logged |
 //! | `reason` | why an item was refused |
 //! | `readers` | reads by SQL, on a pool of their own |
 //! | `connect`, `schema` | sessions, and the schema they expect |
@@ -26,6 +26,7 @@ mod backoff;
 mod call;
 mod connect;
 mod create_accounts;
+mod describe;
 mod failure;
 mod field;
 mod flags;

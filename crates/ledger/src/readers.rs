@@ -1,5 +1,5 @@
 use crate::connect::{ConnectError, Connector, Session};
-use crate::failure::describe;
+use crate::describe::describe;
 use crate::metrics::Metrics;
 use crate::{
     AccountFlags, AccountRecord, Amount, Balances, Id, Metadata, Reason, Reference, TransferFlags,

@@ -1,7 +1,7 @@
 //! The schema in the database: tables migrate by numbered steps, functions, views and grants are
 //! replaced from their files.
 
-use crate::failure::describe;
+use crate::describe::describe;
 use refinery::{Migration, Runner};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;

@@ -1,6 +1,7 @@
 //! Wiring: the only file that knows the batcher, the ledger and HTTP.
 
 use crate::config::Config;
+use crate::descriptors;
 use crate::http::serve::{ConnectionLimits, serve};
 use crate::http::{self, Accounts, Api, Intake, Resource, Transfers, admin};
 use crate::metrics::Metrics;
@@ -63,6 +64,9 @@ pub enum StartError {
         /// Why.
         source: std::io::Error,
     },
+    /// More connections than descriptors.
+    #[error("{0}")]
+    Descriptors(String),
     /// Metrics that clash; a bug.
     #[error("{0}")]
     Metrics(#[from] prometheus::Error),
@@ -89,6 +93,7 @@ impl App {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let url = config.database.url.as_ref().ok_or(StartError::NoDatabase)?;
         let connector = config.connector(url)?;
+        descriptors::make_room(config.server.max_connections).map_err(StartError::Descriptors)?;
         greet(&connector, url).await?;
         let api_listener = bind("server.listen", config.server.listen).await?;
         let admin_listener = bind("admin.listen", config.admin.listen).await?;

@@ -19,7 +19,6 @@ mod resource;
 pub(crate) mod serve;
 mod submit;
 
-pub(crate) use problem::Outcome;
 pub(crate) use resource::{Accounts, Resource, Transfers};
 pub(crate) use submit::{Intake, Items, RequestLimits, Verdicts};
 

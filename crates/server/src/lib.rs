@@ -7,14 +7,18 @@
 //! | `app` | wiring: where batcher, ledger and HTTP meet |
 //! | `http` | routes; parse, submit, respond |
 //! | `http/serve` | connections and their time-outs |
+//! | `outcome` | what became of a request, in one word |
 //! | `metrics`, `telemetry` | what is said |
+//! | `descriptors` | room for every connection |
 
 mod app;
 mod cli;
 mod commands;
 mod config;
+mod descriptors;
 mod http;
 mod metrics;
+mod outcome;
 mod telemetry;
 
 pub use app::{App, StartError, Stopped};

@@ -1,4 +1,4 @@
-use crate::http::Outcome;
+use crate::outcome::Outcome;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,

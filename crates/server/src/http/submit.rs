@@ -3,8 +3,9 @@
 
 use super::body;
 use super::deadline::deadline;
-use super::problem::{Outcome, Problem};
+use super::problem::Problem;
 use super::resource::{Applied, Item, Resource};
+use crate::outcome::Outcome;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
