@@ -57,6 +57,7 @@ DECLARE
     AMOUNT_MAX CONSTANT numeric := 340282366920938463463374607431768211455;  -- 2^128 - 1
     ID_ZERO    CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+    LINKED CONSTANT int := 1;
     DEBITS_MUST_NOT_EXCEED_CREDITS CONSTANT int := 2;
     CREDITS_MUST_NOT_EXCEED_DEBITS CONSTANT int := 4;
 
@@ -212,7 +213,10 @@ BEGIN
         reason := CASE
             WHEN ids[i] = ID_ZERO THEN 'id_must_not_be_zero'
             WHEN ids[i] = ID_MAX THEN 'id_must_not_be_max'
-            WHEN flags[i] <> 0 OR timestamps[i] IS NOT NULL OR chain_scopes[i]
+            -- Also the end of a chain, which has no flag of its own: a chain is never half applied.
+            WHEN flags[i] <> 0 OR (flags[i - 1] & LINKED <> 0
+                                   AND requests[i - 1] IS NOT DISTINCT FROM requests[i])
+                 OR timestamps[i] IS NOT NULL OR chain_scopes[i]
                  OR expect_debit_versions[i] IS NOT NULL OR expect_credit_versions[i] IS NOT NULL
                 THEN 'not_supported'
             WHEN account_ids[d] = ID_ZERO THEN 'debit_account_must_not_be_zero'

@@ -45,6 +45,7 @@ DECLARE
     AMOUNT_MAX CONSTANT numeric := 340282366920938463463374607431768211455;  -- 2^128 - 1
     ID_ZERO    CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+    LINKED      CONSTANT int := 1;
     BOTH_LIMITS CONSTANT int := 2 | 4;  -- debits_must_not_exceed_credits, and its mirror
 
     n           CONSTANT int := cardinality(ids);
@@ -132,7 +133,10 @@ BEGIN
                                         overdraft_limits[i], codes[p], codes[i])
             WHEN ids[i] = ID_ZERO THEN 'id_must_not_be_zero'
             WHEN ids[i] = ID_MAX THEN 'id_must_not_be_max'
-            WHEN flags[i] & ~BOTH_LIMITS <> 0 OR timestamps[i] IS NOT NULL THEN 'not_supported'
+            -- Also the end of a chain, which has no flag of its own: a chain is never half created.
+            WHEN flags[i] & ~BOTH_LIMITS <> 0 OR timestamps[i] IS NOT NULL
+                 OR (flags[i - 1] & LINKED <> 0
+                     AND requests[i - 1] IS NOT DISTINCT FROM requests[i]) THEN 'not_supported'
             WHEN flags[i] & BOTH_LIMITS = BOTH_LIMITS THEN 'flags_are_mutually_exclusive'
             WHEN ledgers[i] = 0 THEN 'ledger_must_not_be_zero'
             WHEN codes[i] = 0 THEN 'code_must_not_be_zero'

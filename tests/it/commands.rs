@@ -1,6 +1,8 @@
 //! The commands as a shell sees them.
 
-use giro_tests::TestDatabase;
+use giro_tests::{ServerProcess, TestDatabase, TestServer};
+use rustix::process::Signal;
+use serde_json::json;
 use std::process::Output;
 use tokio::process::Command;
 
@@ -71,4 +73,94 @@ async fn bench_refuses_what_it_could_not_report() {
     let nowhere = ["bench", "--url", "http://127.0.0.1:1", "--database-url", &database.server_url];
     let (ok, printed, said) = giro(&nowhere, &[]).await;
     assert!(!ok && printed.is_empty() && said.contains("127.0.0.1:1"), "{said}");
+}
+
+#[tokio::test]
+async fn dev_serves_stops_and_finds_its_data_again() {
+    let program = env!("CARGO_BIN_EXE_giro-under-test");
+    let home = tempfile::tempdir().expect("a temporary directory");
+    let data = home.path().to_str().expect("UTF-8");
+    let dev = ["dev", "--data-dir", data];
+    let server = ServerProcess::run(program, &dev, &[]).await;
+    let accounts = json!([{"id": 1}, {"id": 2}]);
+    assert_eq!(server.client.post("/accounts", &accounts).await.status, 200);
+    let transfer = json!({"id": 9, "debit_account": 1, "credit_account": 2, "amount": 3});
+    assert_eq!(server.client.post("/transfer", &transfer).await.outcome(), "applied");
+    server.signal(Signal::INT);
+    assert!(server.ended().await.success());
+    let server = ServerProcess::run(program, &dev, &[]).await;
+    assert_eq!(server.client.post("/transfer", &transfer).await.json["replayed"], true);
+    assert_eq!(server.client.get("/accounts/2").await.json["credits_posted"], "3");
+    server.signal(Signal::TERM);
+    assert!(server.ended().await.success());
+}
+
+#[tokio::test]
+async fn bench_reports_on_a_server_and_healthcheck_finds_it() {
+    let program = env!("CARGO_BIN_EXE_giro-under-test");
+    let server = TestServer::start().await;
+    let url = format!("http://{}", server.address());
+    let bench = async |more: &[&str]| {
+        let database_url = server.database.server_url.as_str();
+        let few = [
+            "bench",
+            "--url",
+            &url,
+            "--database-url",
+            database_url,
+            "--connections",
+            "4",
+            "--duration",
+            "1s",
+            "--warmup",
+            "100ms",
+            "--accounts",
+            "50",
+        ];
+        giro(&[&few[..], more].concat(), &[]).await
+    };
+    let (ok, table, said) = bench(&[]).await;
+    assert!(ok, "{said}");
+    for shown in ["fsync=on", "synchronous_commit=on", "full_page_writes=on", "p99.9"] {
+        assert!(table.contains(shown), "no {shown} in {table}");
+    }
+    let (ok, report, said) = bench(&["--bulk", "10", "--json"]).await;
+    assert!(ok, "{said}");
+    let report: serde_json::Value = serde_json::from_str(&report).expect("JSON");
+    assert!(report["throughput"]["transfers_per_second"].as_f64().is_some_and(|rate| rate > 0.0));
+    server.database.assert_consistent().await;
+    let admin = server.admin_address().to_string();
+    let output =
+        Command::new(program).arg("healthcheck").env("GIRO__ADMIN__LISTEN", admin).output();
+    assert!(output.await.expect("the program runs").status.success());
+}
+
+#[tokio::test]
+async fn logs_tell_neither_secrets_nor_amounts() {
+    let program = env!("CARGO_BIN_EXE_giro-under-test");
+    let database = TestDatabase::new().await;
+    // Any password will do here: the socket's directory is the lock.
+    let url = database.server_url.replace("giro_app@", "giro_app:canary-password@");
+    assert!(url.contains("canary-password"));
+    for (filter, secrets) in [
+        ("info", &["canary-password", "918273645", "canary-reference", "0000-0000000c0de1"][..]),
+        ("trace", &["canary-password", "918273645", "canary-reference"][..]),
+    ] {
+        let environment = [("DATABASE_URL", url.as_str()), ("GIRO__LOG__FILTER", filter)];
+        let server = ServerProcess::run(program, &["serve"], &environment).await;
+        let accounts = json!([{"id": 0xc0de1}, {"id": 0xc0de2}]);
+        assert_eq!(server.client.post("/accounts", &accounts).await.status, 200);
+        let transfer = json!({"debit_account": 0xc0de1, "credit_account": 0xc0de2,
+                              "amount": 918_273_645, "reference": "canary-reference"});
+        assert_eq!(server.client.post("/transfer", &transfer).await.outcome(), "applied");
+        assert_eq!(server.client.get("/accounts/nonsense").await.status, 400);
+        let log = server.log.clone();
+        server.signal(Signal::TERM);
+        assert!(server.ended().await.success());
+        let log = log.lock().expect("the log").clone();
+        assert!(log.contains("\"serving\""), "{log}");
+        for secret in secrets {
+            assert!(!log.contains(secret), "{secret} at {filter}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use hyper::Method;
 use serde_json::{Value, json};
 
 fn assert_problem(reply: &Reply, status: u16, outcome: &str) {
-    assert_eq!(reply.status, status, "{}", reply.text);
+    assert_eq!(reply.status, status, "{:.500}", reply.text);
     assert_eq!(reply.header("content-type"), "application/problem+json", "{}", reply.text);
     assert_eq!(reply.outcome(), outcome, "{}", reply.text);
     assert_eq!(reply.json["status"], status, "{}", reply.text);
@@ -307,7 +307,7 @@ async fn metrics_and_health_are_told_on_the_other_listener() {
         let named = line.starts_with("giro_") || line.starts_with("process_");
         assert!(named, "not ours: {line}");
     }
-    assert_eq!(server.metric(r#"giro_transfers_total{outcome="applied"}"#).await, 1.0);
+    assert_eq!(server.metric(r#"giro_transfers_total{outcome="applied",reason=""}"#).await, 1.0);
     assert_eq!(server.metric(r#"giro_batch_items_count{batcher="transfers"}"#).await, 1.0);
     let requests = r#"giro_http_requests_total{route="/transfer",status="200"}"#;
     assert_eq!(server.metric(requests).await, 1.0);
@@ -318,4 +318,109 @@ async fn metrics_and_health_are_told_on_the_other_listener() {
     let reply = server.client.send(Method::GET, "/accounts/1", &id, "").await.unwrap();
     assert_eq!(reply.header("x-request-id"), "mine-1");
     assert!(!server.client.get("/accounts/1").await.header("x-request-id").is_empty());
+}
+
+#[tokio::test]
+async fn accounts_are_checked_as_strictly_as_transfers() {
+    let server = TestServer::start().await;
+    for (body, field) in [
+        (r#"[]"#, None),
+        (r#"[1,1,1,[],0,null,null]"#, None),
+        (r#"{"id":null}"#, Some("id")),
+        (r#"{"id":-1}"#, Some("id")),
+        (r#"{"balance":1}"#, Some("balance")),
+        (r#"{"overdraft_limit":-1}"#, Some("overdraft_limit")),
+        (r#"{"flags":["pending"]}"#, Some("flags")),
+        (r#"{"ledger":-1}"#, Some("ledger")),
+    ] {
+        let reply = server.client.post_with("/account", &[], body).await.unwrap();
+        assert_problem(&reply, 400, "not_applied");
+        assert_eq!(reply.json["field"].as_str(), field, "{body}: {}", reply.text);
+        let array = format!("[{{}},{body}]");
+        let reply = server.client.post_with("/accounts", &[], &array).await.unwrap();
+        assert_problem(&reply, 400, "not_applied");
+        assert_eq!(reply.json["index"], 1, "{body}: {}", reply.text);
+    }
+    for (body, reason) in [
+        (json!({"id": 0}), "id_must_not_be_zero"),
+        (json!({"ledger": 0}), "ledger_must_not_be_zero"),
+        (json!({"code": 0}), "code_must_not_be_zero"),
+        (json!({"flags": ["history"]}), "not_supported"),
+        (
+            json!({"flags": ["debits_must_not_exceed_credits", "credits_must_not_exceed_debits"]}),
+            "flags_are_mutually_exclusive",
+        ),
+    ] {
+        let reply = server.client.post("/account", &body).await;
+        assert_problem(&reply, 422, "rejected");
+        assert_eq!(reply.reason(), reason);
+    }
+    assert_eq!(server.database.number("SELECT count(*) FROM giro.accounts").await, 0);
+}
+
+#[tokio::test]
+async fn a_transfer_is_an_object_and_null_is_no_id() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let by_position = "[1,1,1,2,5,null,null,null,null,null,null]";
+    let reply = server.client.post_with("/transfer", &[], by_position).await.unwrap();
+    assert_problem(&reply, 400, "not_applied");
+    let array = format!("[{by_position}]");
+    let reply = server.client.post_with("/transfers", &[], &array).await.unwrap();
+    assert_problem(&reply, 400, "not_applied");
+    let lost = json!({"id": null, "debit_account": 1, "credit_account": 2, "amount": 1});
+    let reply = server.client.post("/transfer", &lost).await;
+    assert_problem(&reply, 400, "not_applied");
+    assert_eq!(reply.json["field"], "id");
+    assert_eq!(server.database.number("SELECT count(*) FROM giro.decisions").await, 0);
+}
+
+#[tokio::test]
+async fn a_chain_is_not_half_applied() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let transfer = |id: u32, flags: Value| json!({"id": id, "debit_account": 1, "credit_account": 2, "amount": 1, "flags": flags});
+    let chain = json!([
+        transfer(1, json!(["linked"])),
+        transfer(2, json!(["linked"])),
+        transfer(3, json!([])),
+        transfer(4, json!([])),
+    ]);
+    let reply = server.client.post("/transfers", &chain).await;
+    let answers: Vec<&str> = reply
+        .json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|answer| answer["reason"].as_str().unwrap_or("applied"))
+        .collect();
+    assert_eq!(answers, ["not_supported", "not_supported", "not_supported", "applied"]);
+    let chain = json!([{"id": 7, "flags": ["linked"]}, {"id": 8}, {"id": 9}]);
+    let reply = server.client.post("/accounts", &chain).await;
+    let answers: Vec<&str> = reply
+        .json
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|answer| answer["reason"].as_str().unwrap_or("applied"))
+        .collect();
+    assert_eq!(answers, ["not_supported", "not_supported", "applied"]);
+}
+
+#[tokio::test]
+async fn what_does_not_fit_is_413_and_metadata_is_kept_to_the_letter() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let large = " ".repeat(1024 * 1024 + 1);
+    let reply = server.client.post_with("/transfers", &[], &large).await.unwrap();
+    assert_problem(&reply, 413, "not_applied");
+    // A body that may be sent, of more than a batch may hold.
+    let wide = json!({"k": "x".repeat(4000)});
+    let transfer = json!({"debit_account": 1, "credit_account": 2, "amount": 1, "metadata": wide});
+    let reply = server.client.post("/transfers", &json!(vec![transfer; 255])).await;
+    assert_problem(&reply, 413, "not_applied");
+    let exact = r#"{"id":5,"debit_account":1,"credit_account":2,"amount":1,"metadata":{"n":123456789012345678901234567890}}"#;
+    assert_eq!(server.client.post_with("/transfer", &[], exact).await.unwrap().status, 200);
+    let read = server.client.get("/transfers/5").await;
+    assert!(read.text.contains("123456789012345678901234567890"), "{}", read.text);
 }

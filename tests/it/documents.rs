@@ -47,6 +47,7 @@ async fn the_readme_shows_real_answers() {
         assert!(output.status.success(), "{command}: {output:?}");
         real.push_str(&format!("{}\n", String::from_utf8_lossy(&output.stdout)));
     }
+    assert_eq!(real.lines().count(), examples.len());
     for ((command, shown), real) in examples.iter().zip(real.lines()) {
         assert_eq!(masked(shown), masked(real), "{command} answers\n{real}");
     }

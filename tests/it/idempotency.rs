@@ -2,6 +2,7 @@
 
 use giro_tests::{Client, ServerProcess, TestDatabase, TestServer};
 use serde_json::{Value, json};
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 fn transfer(id: u64) -> Value {
@@ -33,13 +34,18 @@ async fn send_all(client: Client, count: u64, stride: u64) -> (u64, u64) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_same_thousand_ids_sent_twice_are_applied_once() {
-    let server = TestServer::start().await;
+    let server = TestServer::configured(|config| {
+        config.server.request_timeout.0 = Duration::from_secs(20);
+        config.queue.max_wait.0 = Duration::from_secs(20);
+    })
+    .await;
     server.accounts(12).await;
     assert_eq!(send_all(server.client, 1000, 1).await, (1000, 0));
     assert_eq!(send_all(server.client, 1000, 7).await, (0, 1000));
     let database = &server.database;
     assert_eq!(database.number("SELECT count(*) FROM giro.transfers").await, 1000);
     database.assert_consistent().await;
+    database.assert_no_deadlock().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -86,6 +92,12 @@ async fn one_id_with_two_contents_on_two_servers_has_one_answer() {
     }
     assert_eq!(database.number("SELECT count(*) FROM giro.transfers").await, winners[0]);
     assert_eq!(database.number("SELECT count(*) FROM giro.rejections").await, winners[1]);
+    // Or the two never met, and nothing was shown.
+    let metrics = [one.admin.get("/metrics").await.text, two.admin.get("/metrics").await.text];
+    let met = metrics
+        .iter()
+        .any(|text| text.contains("giro_db_errors_total{severity=\"ERROR\",sqlstate=\"23505\"}"));
+    assert!(met, "no id was decided by the other server in between");
     database.assert_consistent().await;
     database.assert_no_deadlock().await;
 }

@@ -58,7 +58,7 @@ async fn a_caller_that_leaves_while_queued_frees_its_place() {
 #[tokio::test]
 async fn a_deadline_in_the_queue_is_503_and_one_in_flight_is_504() {
     let stalled = Stalled::new().await;
-    let headers = [("request-timeout-ms", "50")];
+    let headers = [("request-timeout-ms", "300")];
     let client = stalled.server.client;
     let late = client.post_with("/transfer", &headers, &transfer(1).to_string()).await.unwrap();
     assert_eq!((late.status.as_u16(), late.outcome()), (503, "not_applied"), "{}", late.text);
@@ -85,7 +85,7 @@ async fn a_deadline_in_the_queue_is_503_and_one_in_flight_is_504() {
 async fn nobody_waits_in_the_queue_longer_than_it_allows() {
     let server = TestServer::configured(|config| {
         patient(config);
-        config.queue.max_wait.0 = Duration::from_millis(50);
+        config.queue.max_wait.0 = Duration::from_millis(300);
     })
     .await;
     server.accounts(2).await;

@@ -4,24 +4,25 @@ use giro_tests::{TestDatabase, TestServer, database::connect};
 use serde_json::json;
 use tokio_postgres::error::SqlState;
 
-const TABLES: [&str; 6] = [
-    "account_state",
-    "account_details",
-    "decisions",
-    "batches",
-    "account_balances",
-    "function_set",
+/// Every table, with one of its columns.
+const TABLES: [(&str, &str); 6] = [
+    ("account_state", "code"),
+    ("account_details", "reference"),
+    ("decisions", "code"),
+    ("batches", "items"),
+    ("account_balances", "version"),
+    ("function_set", "hash"),
 ];
 
 #[tokio::test]
 async fn the_server_role_cannot_touch_the_tables() {
     let database = TestDatabase::new().await;
     let role = connect(&database.server_url).await;
-    for table in TABLES {
+    for (table, column) in TABLES {
         for statement in [
             format!("SELECT * FROM giro.{table}"),
             format!("INSERT INTO giro.{table} DEFAULT VALUES"),
-            format!("UPDATE giro.{table} SET ctid = ctid"),
+            format!("UPDATE giro.{table} SET {column} = {column}"),
             format!("DELETE FROM giro.{table}"),
             format!("TRUNCATE giro.{table}"),
             format!("COPY giro.{table} TO STDOUT"),
@@ -29,10 +30,8 @@ async fn the_server_role_cannot_touch_the_tables() {
             format!("DROP TABLE giro.{table}"),
         ] {
             let error = role.batch_execute(&statement).await.expect_err(&statement);
-            let denied = error.code() == Some(&SqlState::INSUFFICIENT_PRIVILEGE)
-                // Found before privileges are looked at: a system column is never updated.
-                || (statement.starts_with("UPDATE") && error.as_db_error().is_some());
-            assert!(denied, "{statement}: {error}");
+            let code = error.code();
+            assert_eq!(code, Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{statement}: {error}");
         }
     }
     for statement in [
@@ -42,20 +41,13 @@ async fn the_server_role_cannot_touch_the_tables() {
         "SELECT giro.refuse_change()",
         "SELECT giro.transfer_difference(0,0,null,null,0,0,null,null,null,null,0,0,null,null,null,null,0,0)",
         "DELETE FROM giro.transfers",
-        "UPDATE giro.accounts SET code = 1",
         "SET ROLE giro_owner",
         "SET ROLE postgres",
         "SELECT pg_read_file('PG_VERSION')",
     ] {
         let error = role.batch_execute(statement).await.expect_err(statement);
-        assert!(
-            matches!(
-                error.code(),
-                Some(&SqlState::INSUFFICIENT_PRIVILEGE | &SqlState::FEATURE_NOT_SUPPORTED)
-            ) || error.to_string().contains("cannot update")
-                || error.code() == Some(&SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE),
-            "{statement}: {error}"
-        );
+        let code = error.code();
+        assert_eq!(code, Some(&SqlState::INSUFFICIENT_PRIVILEGE), "{statement}: {error:?}");
     }
     for view in ["accounts", "transfers", "rejections", "schema_info"] {
         role.query(&format!("SELECT * FROM giro.{view}"), &[]).await.expect(view);

@@ -1,15 +1,16 @@
 //! What the compiler does not forbid by itself: which crate may know what.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 fn dependencies(package: &str) -> BTreeSet<String> {
     let manifest = Path::new(ROOT).join(package).join("Cargo.toml");
     let manifest: toml::Table = std::fs::read_to_string(manifest).unwrap().parse().unwrap();
-    let of = |table: &str| manifest.get(table).and_then(|t| t.as_table()).cloned();
-    of("dependencies").unwrap_or_default().keys().cloned().collect()
+    let names = |table: &str| manifest.get(table).and_then(|t| t.as_table()).cloned();
+    let tables = ["dependencies", "dev-dependencies", "build-dependencies"];
+    tables.iter().filter_map(|table| names(table)).flatten().map(|(name, _)| name).collect()
 }
 
 #[test]
@@ -38,31 +39,4 @@ fn each_crate_knows_only_what_it_may() {
         ours("crates/server"),
         ["giro-batcher", "giro-bench", "giro-embedded", "giro-ledger"]
     );
-}
-
-fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            sources(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            found.push(path);
-        }
-    }
-}
-
-#[test]
-fn the_batcher_and_the_ledger_meet_in_one_file() {
-    let mut files = Vec::new();
-    sources(&Path::new(ROOT).join("crates/server/src"), &mut files);
-    assert!(files.len() > 10);
-    let meet: Vec<PathBuf> = files
-        .into_iter()
-        .filter(|file| {
-            let text = std::fs::read_to_string(file).unwrap();
-            text.contains("giro_batcher::{Batch,") && text.contains("giro_ledger::")
-        })
-        .collect();
-    assert_eq!(meet.len(), 1, "{meet:?}");
-    assert!(meet[0].ends_with("app.rs"));
 }

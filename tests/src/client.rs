@@ -84,19 +84,49 @@ impl Client {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Result<Reply, String> {
-        let failed = |error: &dyn std::error::Error| format!("{path}: {error}");
-        let stream = TcpStream::connect(self.address).await.map_err(|error| failed(&error))?;
-        let (mut sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(|error| failed(&error))?;
+        self.connect().await?.send(method, path, headers, body).await
+    }
+
+    /// A connection that is kept for several requests.
+    pub async fn connect(&self) -> Result<Connection, String> {
+        let stream = TcpStream::connect(self.address).await.map_err(|error| error.to_string())?;
+        let handshake = http1::handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = handshake.map_err(|error| error.to_string())?;
         tokio::spawn(connection);
+        Ok(Connection { sender })
+    }
+}
+
+/// One connection.
+pub struct Connection {
+    sender: http1::SendRequest<Full<Bytes>>,
+}
+
+impl Connection {
+    /// `POST` of JSON.
+    pub async fn post(&mut self, path: &str, body: &Value) -> Result<Reply, String> {
+        let json = [("content-type", "application/json")];
+        self.send(Method::POST, path, &json, &body.to_string()).await
+    }
+
+    /// Any request.
+    pub async fn send(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Reply, String> {
+        let failed = |error: hyper::Error| format!("{path}: {error}");
         let mut request = Request::builder().method(method).uri(path).header("host", "giro");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(Bytes::from(body.to_owned()))).expect("a request");
-        let reply = sender.send_request(request).await.map_err(|error| failed(&error))?;
+        self.sender.ready().await.map_err(failed)?;
+        let reply = self.sender.send_request(request).await.map_err(failed)?;
         let (head, body) = reply.into_parts();
-        let body = body.collect().await.map_err(|error| failed(&error))?.to_bytes();
+        let body = body.collect().await.map_err(failed)?.to_bytes();
         let text = String::from_utf8_lossy(&body).into_owned();
         let json = serde_json::from_str(&text).unwrap_or(Value::Null);
         Ok(Reply { status: head.status, headers: head.headers, json, text })

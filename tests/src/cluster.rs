@@ -51,3 +51,12 @@ pub fn shared_url(user: &str, database: &str) -> String {
     });
     template.replace(USER, user).replace(DATABASE, database)
 }
+
+/// A line of the server's log that no test may cause.
+pub fn alarming_line(cluster: &Cluster) -> Option<String> {
+    let log = std::fs::read(cluster.log_path()).expect("the log of PostgreSQL");
+    let log = String::from_utf8_lossy(&log);
+    assert!(log.contains("ready to accept connections"), "this is not the log: {log}");
+    let alarming = |line: &&str| line.contains("deadlock detected") || line.contains("PANIC:");
+    log.lines().find(alarming).map(str::to_owned)
+}

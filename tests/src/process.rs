@@ -1,8 +1,11 @@
 use crate::{Client, TestDatabase};
 use rustix::process::{Pid, Signal, kill_process};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use serde_json::Value;
+use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};
-use tokio::process::{Child, Command};
+use std::sync::{Arc, Mutex};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
 
 /// A server as a process of its own.
 pub struct ServerProcess {
@@ -11,22 +14,45 @@ pub struct ServerProcess {
     pub client: Client,
     /// Speaks to the operators' listener.
     pub admin: Client,
+    /// What it has logged.
+    pub log: Arc<Mutex<String>>,
 }
 
 impl ServerProcess {
-    /// Starts `program`, built from this package, and waits until it is ready.
+    /// Starts `program serve` and waits until it is ready. Callers are patient: these tests are not
+    /// about time.
     pub async fn start(program: &str, database: &TestDatabase) -> Self {
-        let (api, admin) = (free_address(), free_address());
-        let child = Command::new(program)
-            .arg("serve")
-            .env("DATABASE_URL", &database.server_url)
-            .env("GIRO__SERVER__LISTEN", api.to_string())
-            .env("GIRO__ADMIN__LISTEN", admin.to_string())
-            .stderr(Stdio::inherit())
+        let environment = [
+            ("DATABASE_URL", database.server_url.as_str()),
+            ("GIRO__SERVER__REQUEST_TIMEOUT", "20s"),
+            ("GIRO__QUEUE__MAX_WAIT", "20s"),
+        ];
+        Self::run(program, &["serve"], &environment).await
+    }
+
+    /// Starts a command that serves, on free ports, and waits until it is ready.
+    pub async fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_remove("DATABASE_URL")
+            .env("GIRO__SERVER__LISTEN", "127.0.0.1:0")
+            .env("GIRO__ADMIN__LISTEN", "127.0.0.1:0")
+            .env("GIRO__LOG__FORMAT", "json")
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap_or_else(|error| panic!("{program}: {error}"));
-        let server = Self { child, client: Client::new(api), admin: Client::new(admin) };
+        let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
+        let log = Arc::new(Mutex::new(String::new()));
+        let (api, admin) = addresses(&mut lines, &log).await;
+        let rest = log.clone();
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = lines.next_line().await {
+                note(&rest, &line);
+            }
+        });
+        let server = Self { child, client: Client::new(api), admin: Client::new(admin), log };
         crate::eventually("the server is ready", async || {
             let answer = server.admin.send(hyper::Method::GET, "/readyz", &[], "").await;
             answer.is_ok_and(|reply| reply.status == 200)
@@ -35,14 +61,10 @@ impl ServerProcess {
         server
     }
 
-    /// Its process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id().expect("the process runs")
-    }
-
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.pid() as i32).expect("a process id");
+        let id = self.child.id().expect("the process runs");
+        let pid = Pid::from_raw(id as i32).expect("a process id");
         kill_process(pid, signal).expect("the signal is sent");
     }
 
@@ -52,7 +74,25 @@ impl ServerProcess {
     }
 }
 
-fn free_address() -> SocketAddr {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address")
+/// Where it listens, as it says itself.
+async fn addresses(
+    lines: &mut Lines<BufReader<ChildStderr>>,
+    log: &Mutex<String>,
+) -> (SocketAddr, SocketAddr) {
+    while let Some(line) = lines.next_line().await.expect("its log") {
+        note(log, &line);
+        let json: Value = serde_json::from_str(&line).unwrap_or_default();
+        if json["message"] == "serving" {
+            let address = |name: &str| json[name].as_str().and_then(|text| text.parse().ok());
+            return (address("api").expect("an address"), address("admin").expect("an address"));
+        }
+    }
+    panic!("it ended without serving: {}", log.lock().expect("the log"));
+}
+
+fn note(log: &Mutex<String>, line: &str) {
+    eprintln!("{line}");
+    let mut log = log.lock().expect("the log");
+    log.push_str(line);
+    log.push('\n');
 }

@@ -61,6 +61,11 @@ impl TestServer {
         self.app.api_address()
     }
 
+    /// The address of the operators' listener.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.app.admin_address()
+    }
+
     /// The value of one metric, with its labels as they are printed; 0 when it is not there.
     pub async fn metric(&self, name: &str) -> f64 {
         let text = self.admin.get("/metrics").await.text;

@@ -87,7 +87,12 @@ where
         if !queue.filled().await {
             break;
         }
-        lane.ready().await;
+        // This lane may be down: whoever else sleeps has to know that there is work.
+        queue.pass_on();
+        tokio::select! {
+            () = lane.ready() => {}
+            () = queue.drained() => break,
+        }
         let entries = queue.cut();
         if !entries.is_empty() {
             in_flight.spawn(run(queue.clone(), lane.clone(), entries, slot));

@@ -13,8 +13,10 @@ pub struct Batch<R> {
 /// Why a batch has no outcomes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BatchError {
-    /// Provably nothing of it was applied: never sent, or rolled back.
-    NotApplied,
+    /// Never sent.
+    NotSent,
+    /// Sent and rolled back: provably nothing of it was applied.
+    RolledBack,
     /// It was sent and its result was not learnt: it may have been applied or may still be.
     Unknown,
 }
@@ -25,6 +27,7 @@ pub trait Lane<R, O>: Send + Sync + 'static {
     /// where they can still expire, leave or be refused without having been sent.
     fn ready(&self) -> impl Future<Output = ()> + Send;
 
-    /// Applies a batch: one outcome per request, by position. Ends soon after the batch's deadline.
+    /// Applies a batch: one outcome per request, by position. Must end in bounded time
+    /// after the batch's deadline.
     fn apply(&self, batch: Batch<R>) -> impl Future<Output = Result<Vec<O>, BatchError>> + Send;
 }

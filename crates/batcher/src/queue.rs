@@ -61,6 +61,8 @@ pub(crate) struct Queue<R, O> {
     state: Mutex<State<R, O>>,
     /// Wakes workers when the queue grows or closes.
     changed: Notify,
+    /// Wakes workers when the closed queue is empty.
+    emptied: Notify,
 }
 
 struct State<R, O> {
@@ -79,7 +81,13 @@ impl<R, O> Queue<R, O> {
             held: Size { items: 0, bytes: 0 },
             closed: false,
         };
-        Self { limits, metrics, state: Mutex::new(state), changed: Notify::new() }
+        Self {
+            limits,
+            metrics,
+            state: Mutex::new(state),
+            changed: Notify::new(),
+            emptied: Notify::new(),
+        }
     }
 
     /// Admits a request or refuses it, at once. Returns its admission number.
@@ -113,6 +121,9 @@ impl<R, O> Queue<R, O> {
         let mut state = self.lock();
         let entry = state.entries.remove(&number)?;
         self.release(&mut state, entry.size);
+        if state.closed && state.entries.is_empty() {
+            self.emptied.notify_waiters();
+        }
         Some(entry)
     }
 
@@ -174,16 +185,34 @@ impl<R, O> Queue<R, O> {
             bytes += size.bytes;
             batch.push(entry);
         }
-        if !state.entries.is_empty() {
-            self.changed.notify_one(); // for another lane
-        }
         batch
+    }
+
+    /// Wakes another worker.
+    pub(crate) fn pass_on(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Resolves when the queue is closed and empty: every request was taken, withdrawn or given up.
+    pub(crate) async fn drained(&self) {
+        loop {
+            // Ordering: registered before the look, as in `filled`.
+            let emptied = self.emptied.notified();
+            {
+                let state = self.lock();
+                if state.closed && state.entries.is_empty() {
+                    return;
+                }
+            }
+            emptied.await;
+        }
     }
 
     /// No more admissions; workers drain what is there.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.changed.notify_waiters();
+        self.emptied.notify_waiters();
     }
 
     /// Gives every queued request back undispatched. Returns how many items there were.
@@ -194,6 +223,7 @@ impl<R, O> Queue<R, O> {
         state.held = Size { items: 0, bytes: 0 };
         self.metrics.queue_items.set(0);
         drop(state);
+        self.emptied.notify_waiters();
         for entry in entries.into_values() {
             let _ = entry.reply.send(Err(Undone::Abandoned));
         }

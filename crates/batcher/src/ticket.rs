@@ -19,14 +19,14 @@ pub struct Ticket<R, O> {
 /// Why there is no outcome; says whether the request can have run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TicketError {
-    /// Still queued at its deadline: it never ran.
+    /// Not sent until its deadline: it never ran.
     Deadline,
     /// Queued for as long as the queue allows: it never ran.
     QueueDelay,
     /// Still queued when the batcher gave up draining: it never ran.
     Draining,
-    /// Its batch was provably not applied.
-    NotApplied,
+    /// Its batch was sent and rolled back: nothing of it was applied.
+    RolledBack,
     /// Dispatched, result not learnt by the deadline: it may have run, or may still.
     Unknown,
 }
@@ -51,7 +51,8 @@ impl<R, O> Ticket<R, O> {
             Err(Undone::Expired(Expiry { by_deadline: true, .. })) => Err(TicketError::Deadline),
             Err(Undone::Expired(_)) => Err(TicketError::QueueDelay),
             Err(Undone::Abandoned) => Err(TicketError::Draining),
-            Err(Undone::Lane(BatchError::NotApplied)) => Err(TicketError::NotApplied),
+            Err(Undone::Lane(BatchError::NotSent)) => Err(TicketError::Deadline),
+            Err(Undone::Lane(BatchError::RolledBack)) => Err(TicketError::RolledBack),
             Err(Undone::Lane(BatchError::Unknown)) => Err(TicketError::Unknown),
         }
     }

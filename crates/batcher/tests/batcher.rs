@@ -313,6 +313,41 @@ async fn a_drain_given_up_answers_the_queued_as_never_run() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_close_while_the_lane_is_down_ends_when_the_last_caller_has() {
+    let bench = start(LIMITS, double);
+    bench.lane.up.send_replace(false);
+    let waiting = bench.submit(1).unwrap();
+    settle().await;
+    bench.batcher.close();
+    settle().await;
+    assert!(!bench.worker.is_finished(), "somebody still waits");
+    assert_eq!(resolve(waiting.outcome()).await, Err(TicketError::Deadline));
+    resolve(bench.worker).await.unwrap();
+    assert_eq!(bench.lane.batches(), [[]; 0] as [[u32; 0]; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_is_down_does_not_keep_work_from_one_that_is_up() {
+    for down in [0, 1] {
+        let lanes = [Steps::new(double), Steps::new(double)];
+        lanes[down].up.send_replace(false);
+        let metrics = Metrics::register(&prometheus::Registry::new(), "test").unwrap();
+        let (batcher, workers) = Batcher::new(LIMITS, lanes.to_vec(), metrics).unwrap();
+        for worker in workers {
+            tokio::spawn(worker);
+        }
+        settle().await;
+        lanes[1 - down].go.add_permits(100);
+        for request in 0..20 {
+            let deadline = Instant::now() + Duration::from_secs(2);
+            let ticket = batcher.submit(request, Size { items: 1, bytes: 10 }, deadline).unwrap();
+            assert_eq!(resolve(ticket.outcome()).await, Ok(request * 2), "lane {down} is down");
+        }
+        assert_eq!(lanes[down].batches().len(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn giving_up_a_worker_tells_the_callers_in_flight() {
     let bench = start(LIMITS, double);
     let busy = bench.occupy().await;
@@ -325,7 +360,8 @@ async fn giving_up_a_worker_tells_the_callers_in_flight() {
 #[tokio::test(start_paused = true)]
 async fn a_failed_batch_says_whether_it_can_have_run() {
     for (answer, error) in [
-        ((|_| Err(BatchError::NotApplied)) as fn(_) -> _, TicketError::NotApplied),
+        ((|_| Err(BatchError::RolledBack)) as fn(_) -> _, TicketError::RolledBack),
+        (|_| Err(BatchError::NotSent), TicketError::Deadline),
         (|_| Err(BatchError::Unknown), TicketError::Unknown),
         (|_| Ok(vec![]), TicketError::Unknown), // as many outcomes as requests, or nobody is told
         (|_| panic!("a lane that dies"), TicketError::Unknown),

@@ -8,7 +8,8 @@ use std::time::SystemTime;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AccountInput {
-    /// Made by Giro when absent.
+    /// Made by Giro when absent; null is refused, it is a caller's id that got lost.
+    #[serde(default, deserialize_with = "field::present")]
     pub id: Option<Id>,
     /// 1 when absent.
     pub ledger: Option<u32>,

@@ -4,12 +4,13 @@ use crate::describe::describe;
 use crate::schema::{self, SchemaError};
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_postgres::config::{Host, SslMode};
+use tokio_postgres::error::Severity;
 use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket, tls::NoTlsStream};
 
 /// How sessions are opened, and what bounds a statement in them.
@@ -69,6 +70,11 @@ pub enum ConnectError {
         .0.fsync, .0.synchronous_commit, .0.full_page_writes
     )]
     NotDurable(Durability),
+    /// It cannot hold every text.
+    #[error(
+        "the database's encoding is {0}: UTF8 is required, or one text could fail a whole batch"
+    )]
+    NotUtf8(String),
     /// Not the schema that this program serves.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -80,20 +86,28 @@ impl ConnectError {
         match self {
             Self::Timeout(_) | Self::InRecovery => true,
             Self::Postgres(error) => match error.code() {
-                None => true,
+                None => error.is_closed() || source_is_io(error),
                 // Class 53: out of connections or memory; 57P: starting or stopping.
                 Some(code) => code.code().starts_with("53") || code.code().starts_with("57P"),
             },
-            Self::NotDurable(_) | Self::Schema(_) => false,
+            Self::NotDurable(_) | Self::NotUtf8(_) | Self::Schema(_) => false,
         }
     }
+}
+
+/// The network, and not what the URL says or lacks.
+fn source_is_io(error: &tokio_postgres::Error) -> bool {
+    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
 }
 
 /// A URL that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum UrlError {
     /// Not a connection string. The source is left out: it may quote the string.
-    #[error("is not a PostgreSQL URL (postgresql://user@host:port/database)")]
+    #[error(
+        "is not a PostgreSQL URL (postgresql://user@host:port/database), or has a parameter that is \
+         not supported yet (sslmode=verify-full, sslrootcert, passfile, service)"
+    )]
     Malformed,
     /// TLS was asked for.
     #[error("asks for TLS (sslmode=require), which this version does not support")]
@@ -115,6 +129,7 @@ impl Connector {
         }
         let options = format!(
             "{} -c statement_timeout={} -c lock_timeout={} -c client_connection_check_interval=1000 \
+             -c client_min_messages=warning -c default_transaction_isolation=read\\ committed \
              -c idle_in_transaction_session_timeout=5000",
             config.get_options().unwrap_or_default(),
             statement_timeout.as_millis(),
@@ -156,7 +171,7 @@ impl Connector {
         let (alive, closed) = watch::channel(());
         let drive = drive(connection, warnings.clone(), name.to_owned(), alive);
         let driver = tokio::spawn(drive).abort_handle();
-        Ok(Session { client, warnings, closed, driver })
+        Ok(Session { client, warnings, closed, driver, killed: AtomicBool::new(false) })
     }
 }
 
@@ -168,6 +183,7 @@ pub(crate) struct Session {
     warnings: Arc<AtomicU64>,
     closed: watch::Receiver<()>,
     driver: AbortHandle,
+    killed: AtomicBool,
 }
 
 impl Session {
@@ -176,7 +192,7 @@ impl Session {
     }
 
     pub(crate) fn is_usable(&self) -> bool {
-        !self.client.is_closed() && !self.driver.is_finished()
+        !self.killed.load(Ordering::Acquire) && !self.client.is_closed()
     }
 
     /// Resolves when the session has ended, for whatever reason.
@@ -186,6 +202,8 @@ impl Session {
 
     /// Ends the session at once: every call on it fails, whatever PostgreSQL is doing.
     pub(crate) fn kill(&self) {
+        // The abort takes effect later; nobody is to be handed the session until then.
+        self.killed.store(true, Ordering::Release);
         self.driver.abort();
     }
 }
@@ -205,7 +223,9 @@ async fn drive(
 ) {
     while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
         match message {
-            Ok(AsyncMessage::Notice(notice)) if notice.severity() == "WARNING" => {
+            Ok(AsyncMessage::Notice(notice))
+                if notice.parsed_severity() == Some(Severity::Warning) =>
+            {
                 warnings.fetch_add(1, Ordering::Release);
                 tracing::warn!(
                     session = name,
@@ -233,7 +253,8 @@ async fn check(client: &Client) -> Result<Peer, ConnectError> {
                              WHERE rolname = current_user
                                AND (rolsuper OR rolcreatedb OR rolcreaterole))
                     OR EXISTS (SELECT FROM pg_namespace
-                                WHERE nspname = 'giro' AND pg_has_role(nspowner, 'MEMBER'))",
+                                WHERE nspname = 'giro' AND pg_has_role(nspowner, 'MEMBER')),
+                    current_setting('server_encoding')",
             &[],
         )
         .await?;
@@ -247,6 +268,10 @@ async fn check(client: &Client) -> Result<Peer, ConnectError> {
     };
     if !durability.is_kept() {
         return Err(ConnectError::NotDurable(durability));
+    }
+    let encoding: String = row.get(6);
+    if encoding != "UTF8" {
+        return Err(ConnectError::NotUtf8(encoding));
     }
     schema::check(client).await?;
     Ok(Peer { version: row.get(0), durability, role_is_privileged: row.get(5) })

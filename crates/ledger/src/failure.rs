@@ -50,11 +50,13 @@ impl Cause {
     }
 }
 
-/// How long the session has to show that it still works after an ERROR.
-const ROUND_TRIP_MAX: Duration = Duration::from_secs(1);
-
-/// What this error of a call on this session proves.
-pub(crate) async fn classify(session: &Session, error: &tokio_postgres::Error) -> Failure {
+/// What this error of a call on this session proves. The session has `patience` to show that it still
+/// works, behind whatever is pipelined on it.
+pub(crate) async fn classify(
+    session: &Session,
+    error: &tokio_postgres::Error,
+    patience: Duration,
+) -> Failure {
     let Some(word) = error.as_db_error() else {
         return Failure::Unknown(Cause::Session);
     };
@@ -62,7 +64,7 @@ pub(crate) async fn classify(session: &Session, error: &tokio_postgres::Error) -
         return Failure::Unknown(Cause::Session);
     }
     // The error arrives before the end of the call; a further answer proves that it is over.
-    match timeout(ROUND_TRIP_MAX, session.client.simple_query("")).await {
+    match timeout(patience, session.client.simple_query("")).await {
         Ok(Ok(_)) => rolled_back(word.code(), word.constraint()),
         _ => Failure::Unknown(Cause::Session),
     }

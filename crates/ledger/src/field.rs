@@ -19,6 +19,13 @@ pub(crate) fn refuse<T>(field: &'static str, problem: &'static str) -> Result<T,
     Err(FieldError { field, problem })
 }
 
+/// A value that may be absent, but not null.
+pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
 /// 0 is let through: it is judged, and refused as `ledger_must_not_be_zero`.
 pub(crate) fn ledger(value: Option<u32>) -> Result<i32, FieldError> {
     i32::try_from(value.unwrap_or(1))
@@ -43,6 +50,11 @@ impl Reference {
 
     pub(crate) fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// From what was read back from the database.
+    pub(crate) fn from_stored(text: String) -> Self {
+        Self(text)
     }
 }
 
@@ -75,9 +87,9 @@ impl Metadata {
         self.0.get().len()
     }
 
-    /// From an object that was read back from the database.
-    pub(crate) fn from_value(value: &Value) -> Option<Self> {
-        serde_json::value::to_raw_value(value).ok().map(Self)
+    /// From an object that was read back from the database, to the letter.
+    pub(crate) fn from_stored(json: Box<RawValue>) -> Self {
+        Self(json)
     }
 }
 
@@ -99,6 +111,11 @@ impl<'de> Deserialize<'de> for Metadata {
         if raw.get().len() > Self::BYTES_MAX {
             return Err(de::Error::custom("must be at most 4096 bytes of JSON"));
         }
+        if !fits_numeric(raw.get()) {
+            return Err(de::Error::custom(
+                "must not contain a number with an exponent beyond 1000",
+            ));
+        }
         match serde_json::from_str::<Value>(raw.get()) {
             Ok(object @ Value::Object(_)) if !contains_nul(&object) => Ok(Self(raw)),
             Ok(Value::Object(_)) => Err(de::Error::custom("must not contain the character U+0000")),
@@ -106,6 +123,30 @@ impl<'de> Deserialize<'de> for Metadata {
             Err(error) => Err(de::Error::custom(error)),
         }
     }
+}
+
+/// jsonb holds numbers as numeric, which has at most 16383 digits after the point: `1e-20000` would fail
+/// the whole batch. Without an exponent no number of this length reaches that.
+fn fits_numeric(json: &str) -> bool {
+    let mut in_text = false;
+    let mut previous = b' ';
+    let mut bytes = json.bytes().enumerate();
+    while let Some((at, byte)) = bytes.next() {
+        match byte {
+            b'"' => in_text = !in_text,
+            b'\\' if in_text => drop(bytes.next()),
+            b'e' | b'E' if !in_text && previous.is_ascii_digit() => {
+                let exponent =
+                    json[at + 1..].trim_start_matches(['+', '-']).trim_start_matches('0');
+                if exponent.bytes().take_while(u8::is_ascii_digit).count() > 3 {
+                    return false;
+                }
+            }
+            _ => {}
+        }
+        previous = byte;
+    }
+    true
 }
 
 /// PostgreSQL's jsonb holds any text but U+0000.
@@ -117,5 +158,24 @@ fn contains_nul(value: &Value) -> bool {
             fields.iter().any(|(name, value)| name.contains('\0') || contains_nul(value))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_jsonb_cannot_hold_are_refused_and_text_is_not() {
+        for json in [r#"{"k":1e-20000}"#, r#"{"k":[0E-20000]}"#, r#"{"k":1.5e+0001001}"#] {
+            assert!(serde_json::from_str::<Metadata>(json).is_err(), "{json}");
+        }
+        for json in [
+            r#"{"k":1e-300,"l":0.5E3,"true":true,"m":false}"#,
+            r#"{"1e-20000":"\"1e-20000","b":"\\"}"#,
+            r#"{"k":123456789012345678901234567890.123}"#,
+        ] {
+            assert!(serde_json::from_str::<Metadata>(json).is_ok(), "{json}");
+        }
     }
 }

@@ -37,9 +37,10 @@ impl FromStr for Id {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         // Only the hyphenated form is a UUID: 32 digits alone are a number.
-        let id = match text.len() {
-            36 => Uuid::try_parse(text).ok(),
-            _ => digits(text).map(Uuid::from_u128),
+        let id = match text.contains('-') {
+            true if text.len() == 36 => Uuid::try_parse(text).ok(),
+            true => None,
+            false => digits(text).map(Uuid::from_u128),
         };
         id.map(Self).ok_or(EXPECTED)
     }
@@ -69,5 +70,24 @@ impl<'de> Deserialize<'de> for Id {
         text_or_number(raw)
             .and_then(|text| text.parse().ok())
             .ok_or_else(|| de::Error::custom(EXPECTED))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_any_length_is_an_id() {
+        for length in 1..=38 {
+            let number = "1".repeat(length);
+            let expected = Id::from(number.parse::<u128>().unwrap());
+            assert_eq!(number.parse(), Ok(expected), "{length} digits");
+            assert_eq!(expected.to_string().parse(), Ok(expected));
+        }
+        assert_eq!(u128::MAX.to_string().parse(), Ok(Id::from(u128::MAX)));
+        for wrong in ["", "-", "-1", "340282366920938463463374607431768211456", "1-1", "0x1"] {
+            assert!(wrong.parse::<Id>().is_err(), "{wrong}");
+        }
     }
 }

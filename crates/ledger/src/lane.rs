@@ -20,8 +20,10 @@ const ANSWER_TIME: Duration = Duration::from_millis(10);
 /// Why a batch has no verdicts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unapplied {
-    /// Never sent, or rolled back each time it was.
-    NotApplied,
+    /// Never sent: there was no session until the deadline.
+    NotSent,
+    /// Sent, and rolled back each time.
+    RolledBack,
     /// Sent, and its result was not learnt.
     Unknown,
 }
@@ -108,8 +110,8 @@ impl<C: ArrayCall> Lane<C> {
     /// Applies a batch: the verdicts of each request, by position.
     ///
     /// A batch that was rolled back is sent again a few times, one whose result is unknown is sent
-    /// again with the same ids until the deadline; the ids make that safe. Ends soon after the
-    /// deadline.
+    /// again with the same ids until the deadline; the ids make that safe. No send begins after
+    /// the deadline; one that has begun may take the watchdog's time longer.
     pub async fn apply(
         &self,
         requests: &[Vec<C::Item>],
@@ -147,7 +149,11 @@ impl<C: ArrayCall> Lane<C> {
             }
             sleep(wait).await;
         }
-        Err(if in_doubt { Unapplied::Unknown } else { Unapplied::NotApplied })
+        Err(match (in_doubt, sends) {
+            (true, _) => Unapplied::Unknown,
+            (false, 0) => Unapplied::NotSent,
+            (false, _) => Unapplied::RolledBack,
+        })
     }
 
     async fn send(
@@ -172,7 +178,7 @@ impl<C: ArrayCall> Lane<C> {
             Ok(Err(error)) => {
                 self.metrics.call_failed(&error);
                 tracing::warn!(lane = self.name, function = C::NAME, "{}", describe(&error));
-                return Sent::Failed(classify(session, &error).await);
+                return Sent::Failed(classify(session, &error, self.watchdog).await);
             }
             Err(_) => {
                 tracing::warn!(

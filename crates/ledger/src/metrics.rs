@@ -83,6 +83,7 @@ impl Metrics {
             ConnectError::Postgres(error) => error.code().map_or("network", |code| code.code()),
             ConnectError::InRecovery => "in_recovery",
             ConnectError::NotDurable(_) => "not_durable",
+            ConnectError::NotUtf8(_) => "not_utf8",
             ConnectError::Schema(_) => "schema",
         };
         self.connect_failures.with_label_values(&[cause]).inc();

@@ -6,13 +6,11 @@ use crate::{
     TransferRecord,
 };
 use bb8::{ErrorSink, ManageConnection, Pool, RunError, State};
-use serde::Deserialize;
-use serde::de::IntoDeserializer;
-use serde::de::value::StrDeserializer;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
+use tokio_postgres::types::Json;
 use tokio_postgres::{Row, Statement};
 use uuid::Uuid;
 
@@ -79,7 +77,7 @@ impl Readers {
         deadline: Instant,
     ) -> Result<Option<AccountRecord>, ReadError> {
         let row = self.read(|reader| &reader.account, ledger, id, deadline).await?;
-        row.as_ref().map(account).transpose().map_err(database)
+        row.as_ref().map(account).transpose()
     }
 
     /// What became of a transfer's id.
@@ -90,12 +88,12 @@ impl Readers {
         deadline: Instant,
     ) -> Result<TransferState, ReadError> {
         if let Some(row) = self.read(|reader| &reader.transfer, ledger, id, deadline).await? {
-            return transfer(&row).map(TransferState::Applied).map_err(database);
+            return transfer(&row).map(TransferState::Applied);
         }
         let Some(row) = self.read(|reader| &reader.rejection, ledger, id, deadline).await? else {
             return Ok(TransferState::Undecided);
         };
-        let name: &str = row.try_get(0).map_err(database)?;
+        let name: &str = row.try_get(0)?;
         Reason::from_name(name)
             .map(TransferState::Rejected)
             .ok_or_else(|| ReadError::Database(format!("unknown reason {name}")))
@@ -128,7 +126,7 @@ impl Readers {
                 return match row {
                     // Reads have no effect: one that was cut off is simply made again.
                     Err(error) if error.is_closed() => continue,
-                    row => row.map_err(|error| ReadError::Database(describe(&error))),
+                    row => row.map_err(ReadError::from),
                 };
             }
         };
@@ -204,19 +202,26 @@ impl ErrorSink<ConnectError> for Sink {
     }
 }
 
-fn database(error: tokio_postgres::Error) -> ReadError {
-    ReadError::Database(describe(&error))
+impl From<tokio_postgres::Error> for ReadError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Database(describe(&error))
+    }
 }
 
-fn account(row: &Row) -> Result<AccountRecord, tokio_postgres::Error> {
+fn unknown_flag() -> ReadError {
+    ReadError::Database("a flag that this version does not know".into())
+}
+
+fn account(row: &Row) -> Result<AccountRecord, ReadError> {
     Ok(AccountRecord {
         ledger: row.try_get(0)?,
         id: Id(row.try_get(1)?),
         code: row.try_get(2)?,
-        flags: AccountFlags::from_names(row.try_get::<_, Vec<&str>>(3)?).unwrap_or_default(),
+        flags: AccountFlags::from_names(row.try_get::<_, Vec<&str>>(3)?)
+            .ok_or_else(unknown_flag)?,
         overdraft_limit: row.try_get(4)?,
-        reference: reference(row.try_get(5)?),
-        metadata: metadata(row.try_get(6)?),
+        reference: row.try_get::<_, Option<String>>(5)?.map(Reference::from_stored),
+        metadata: metadata(row, 6)?,
         balances: Balances {
             debits_pending: row.try_get::<_, Amount>(7)?,
             debits_posted: row.try_get(8)?,
@@ -228,29 +233,26 @@ fn account(row: &Row) -> Result<AccountRecord, tokio_postgres::Error> {
     })
 }
 
-fn transfer(row: &Row) -> Result<TransferRecord, tokio_postgres::Error> {
+fn transfer(row: &Row) -> Result<TransferRecord, ReadError> {
     Ok(TransferRecord {
         ledger: row.try_get(0)?,
         id: Id(row.try_get(1)?),
         code: row.try_get(2)?,
-        flags: TransferFlags::from_names(row.try_get::<_, Vec<&str>>(3)?).unwrap_or_default(),
+        flags: TransferFlags::from_names(row.try_get::<_, Vec<&str>>(3)?)
+            .ok_or_else(unknown_flag)?,
         debit_account: Id(row.try_get(4)?),
         credit_account: Id(row.try_get(5)?),
         amount: row.try_get(6)?,
         pending_id: row.try_get::<_, Option<Uuid>>(7)?.map(Id),
         timeout: row.try_get::<_, Option<i64>>(8)?.and_then(|seconds| u32::try_from(seconds).ok()),
-        reference: reference(row.try_get(9)?),
-        metadata: metadata(row.try_get(10)?),
+        reference: row.try_get::<_, Option<String>>(9)?.map(Reference::from_stored),
+        metadata: metadata(row, 10)?,
         seq: row.try_get(11)?,
         created_at: row.try_get(12)?,
     })
 }
 
-fn reference(text: Option<&str>) -> Option<Reference> {
-    let text: StrDeserializer<'_, serde::de::value::Error> = text?.into_deserializer();
-    Reference::deserialize(text).ok()
-}
-
-fn metadata(value: Option<Value>) -> Option<Metadata> {
-    Metadata::from_value(&value?)
+fn metadata(row: &Row, column: usize) -> Result<Option<Metadata>, ReadError> {
+    let json: Option<Json<Box<RawValue>>> = row.try_get(column)?;
+    Ok(json.map(|json| Metadata::from_stored(json.0)))
 }

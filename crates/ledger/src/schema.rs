@@ -5,6 +5,8 @@ use crate::describe::describe;
 use refinery::{Migration, Runner};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
+use std::time::Duration;
+use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 
 /// The numbered steps, append-only.
@@ -21,6 +23,9 @@ const REPLACED: &[&str] = &[
     include_str!("../../../sql/views.sql"),
     include_str!("../../../sql/grants.sql"),
 ];
+
+/// From the first packet to an open session.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One migration at a time in a database: any constant will do.
 const ADVISORY_LOCK: i64 = 0x6769_726f; // "giro"
@@ -82,6 +87,9 @@ pub enum MigrateError {
     /// Not a usable URL.
     #[error("the URL {0}")]
     Url(#[from] crate::UrlError),
+    /// Nobody answered.
+    #[error("the database does not answer")]
+    Timeout,
     /// PostgreSQL refused.
     #[error("{}{}", describe(.0), hint(.0))]
     Postgres(#[from] tokio_postgres::Error),
@@ -100,12 +108,13 @@ fn hint(error: &tokio_postgres::Error) -> String {
 /// Brings the schema up to date as the owner. Safe to run by several at once.
 pub async fn migrate(url: &str) -> Result<Migrated, MigrateError> {
     let config: tokio_postgres::Config = url.parse().map_err(|_| crate::UrlError::Malformed)?;
-    let (mut client, connection) = config.connect(NoTls).await?;
+    let connect = timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
+    let (mut client, connection) = connect.map_err(|_| MigrateError::Timeout)??;
     // Ends with the client, whose calls report what went wrong.
     tokio::spawn(connection);
     client
         .batch_execute(&format!(
-            "SET application_name = 'giro migrate'; SET lock_timeout = '10s';
+            "SET application_name = 'giro migrate'; SET lock_timeout = '60s';
              SET client_min_messages = warning;
              SELECT pg_advisory_lock({ADVISORY_LOCK}); CREATE SCHEMA IF NOT EXISTS giro"
         ))

@@ -1,5 +1,5 @@
 use crate::field::{self, FieldError, refuse};
-use crate::{Amount, Id, Metadata, Reference, TransferFlag, TransferFlags};
+use crate::{Amount, Id, Metadata, Reference, TransferFlags};
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::SystemTime;
 
@@ -8,7 +8,8 @@ use std::time::SystemTime;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TransferInput {
-    /// Made by Giro when absent.
+    /// Made by Giro when absent; null is refused, it is a caller's id that got lost.
+    #[serde(default, deserialize_with = "field::present")]
     pub id: Option<Id>,
     /// 1 when absent.
     pub ledger: Option<u32>,
@@ -99,11 +100,6 @@ impl Transfer {
         Self::BYTES_MIN
             + self.reference.as_ref().map_or(0, |r| r.as_str().len())
             + self.metadata.as_ref().map_or(0, Metadata::len)
-    }
-
-    /// Whether it can only be sent together with what follows it.
-    pub fn is_linked(&self) -> bool {
-        self.flags.contains(TransferFlag::Linked)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::config::Config;
 use crate::descriptors;
-use crate::http::serve::{ConnectionLimits, serve};
-use crate::http::{self, Accounts, Api, Intake, Resource, Transfers, admin};
+use crate::http::serve::{ConnectionLimits, Stage, serve};
+use crate::http::{self, Accounts, Api, BodyBudget, Intake, Resource, Transfers, admin};
 use crate::metrics::Metrics;
 use giro_batcher::{Batch, BatchError, Batcher};
 use giro_ledger::{ConnectError, Connector, Lane, Readers, Unapplied};
@@ -12,7 +12,6 @@ use http::RequestLimits;
 use prometheus::{IntCounterVec, Registry};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -25,14 +24,13 @@ mod health;
 pub struct App {
     api_address: SocketAddr,
     admin_address: SocketAddr,
-    draining: Arc<AtomicBool>,
     transfers: Batcher<Requests<Transfers>, Verdicts<Transfers>>,
     accounts: Batcher<Requests<Accounts>, Verdicts<Accounts>>,
     /// End when their queue is drained after a close, and never before.
     workers: JoinSet<()>,
     /// Run until they are aborted.
     background: JoinSet<()>,
-    stop: watch::Sender<bool>,
+    stage: watch::Sender<Stage>,
     listeners: Vec<JoinHandle<()>>,
 }
 
@@ -117,19 +115,20 @@ impl App {
         };
         let (transfers, lanes) = engine.start::<Transfers>("giro lane", config.database.lanes)?;
         let (accounts, account_lanes) = engine.start::<Accounts>("giro accounts", 1)?;
-        let patience = config.server.max_request_timeout.0;
+        let patience = config.database.connect_timeout.0;
         let readers =
             Readers::new(connector, config.database.read_sessions, patience, ledger_metrics);
 
-        let draining = Arc::new(AtomicBool::new(false));
+        let (stage, stop) = watch::channel(Stage::Serving);
         let connected: Vec<Connected> = lanes.into_iter().chain(account_lanes).collect();
-        let readiness = readiness(draining.clone(), connected.clone());
+        let readiness = readiness(stop.clone(), connected.clone());
         background.spawn(sample(metrics.clone(), connected, readers.clone()));
 
         let limits = request_limits(config);
+        let bodies = BodyBudget::new(config.queue.max_bytes.as_u64() as usize);
         let api = http::router(Api {
-            transfers: intake(&transfers, limits, &metrics.transfers),
-            accounts: intake(&accounts, limits, &metrics.accounts),
+            transfers: intake(&transfers, limits, &bodies, &metrics.transfers),
+            accounts: intake(&accounts, limits, &bodies, &metrics.accounts),
             readers,
             limits,
             metrics: metrics.clone(),
@@ -138,26 +137,23 @@ impl App {
             connections: config.server.max_connections,
             idle: config.server.idle_timeout.0,
             header: config.server.header_timeout.0,
-            open: metrics.http_connections,
+            open: Some(metrics.http_connections),
         };
         // Operators must get in when callers have taken every place.
-        let own = prometheus::IntGauge::new("unregistered", "Connections of the admin listener.")?;
-        let few = ConnectionLimits { connections: 64, open: own, ..connections.clone() };
-        let (stop, stopping) = watch::channel(false);
+        let few = ConnectionLimits { connections: 64, open: None, ..connections.clone() };
         let listeners = vec![
-            tokio::spawn(serve(api_listener, api, connections, stopping.clone())),
-            tokio::spawn(serve(admin_listener, admin::router(registry, readiness), few, stopping)),
+            tokio::spawn(serve(api_listener, api, connections, stop.clone())),
+            tokio::spawn(serve(admin_listener, admin::router(registry, readiness), few, stop)),
         ];
         tracing::info!(api = %api_address, admin = %admin_address, "serving");
         Ok(Self {
             api_address,
             admin_address,
-            draining,
             transfers,
             accounts,
             workers,
             background,
-            stop,
+            stage,
             listeners,
         })
     }
@@ -184,16 +180,16 @@ impl App {
     /// closed; within `limit`.
     pub async fn stop(mut self, limit: Duration) -> Stopped {
         let deadline = Instant::now() + limit;
-        self.draining.store(true, Ordering::Release);
+        self.stage.send_replace(Stage::Draining);
         self.transfers.close();
         self.accounts.close();
         let workers = async { while self.workers.join_next().await.is_some() {} };
         let drained = timeout_at(deadline, workers).await.is_ok();
         let abandoned = self.transfers.abandon() + self.accounts.abandon();
         self.workers.abort_all();
-        self.stop.send_replace(true);
+        self.stage.send_replace(Stage::Stopping);
         // What was given up still has to be told so.
-        let rest = (deadline - Instant::now()).max(Duration::from_millis(500));
+        let rest = (deadline - Instant::now()).max(Duration::from_secs(1));
         let listeners = async {
             for listener in self.listeners.drain(..) {
                 let _ = listener.await;
@@ -220,7 +216,8 @@ type Started<R> = (Batcher<Requests<R>, Verdicts<R>>, Vec<Connected>);
 impl Engine<'_> {
     /// A batcher with its lanes, each with a session of its own.
     fn start<R: Resource>(&mut self, name: &str, lanes: usize) -> Result<Started<R>, StartError> {
-        let server = format!("giro {}", std::process::id());
+        let host = rustix::system::uname();
+        let server = format!("{}/{}", host.nodename().to_string_lossy(), std::process::id());
         let lanes: Vec<Arc<Seam<R>>> = (1..=lanes)
             .map(|number| {
                 Arc::new(Seam(Arc::new(Lane::new(
@@ -259,7 +256,8 @@ impl<R: Resource> giro_batcher::Lane<Requests<R>, Verdicts<R>> for Seam<R> {
     async fn apply(&self, batch: Batch<Requests<R>>) -> Result<Vec<Verdicts<R>>, BatchError> {
         let verdicts =
             self.0.apply(&batch.requests, batch.deadline).await.map_err(|error| match error {
-                Unapplied::NotApplied => BatchError::NotApplied,
+                Unapplied::NotSent => BatchError::NotSent,
+                Unapplied::RolledBack => BatchError::RolledBack,
                 Unapplied::Unknown => BatchError::Unknown,
             })?;
         Ok(batch
@@ -294,7 +292,13 @@ fn request_limits(config: &Config) -> RequestLimits {
 fn intake<R: Resource>(
     batcher: &Batcher<Requests<R>, Verdicts<R>>,
     limits: RequestLimits,
+    bodies: &BodyBudget,
     outcomes: &IntCounterVec,
 ) -> Arc<Intake<R>> {
-    Arc::new(Intake { batcher: batcher.clone(), limits, outcomes: outcomes.clone() })
+    Arc::new(Intake {
+        batcher: batcher.clone(),
+        limits,
+        bodies: bodies.clone(),
+        outcomes: outcomes.clone(),
+    })
 }

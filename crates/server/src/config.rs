@@ -132,6 +132,10 @@ pub enum LogFormat {
     Json,
 }
 
+/// PostgreSQL's time-outs are whole milliseconds.
+const SHORTEST: Span = Span(Duration::from_millis(1));
+const LONGEST: Span = Span::from_secs(3600);
+
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl Default for Server {
@@ -197,7 +201,7 @@ impl Config {
     /// Refuses values that no server could run with, and limits that contradict each other; each
     /// message has both numbers. An empty list is a usable configuration.
     pub fn check(&self) -> Vec<String> {
-        let Self { server, admin, database, queue: _, batch, log } = self;
+        let Self { server, admin, database, queue, batch, log } = self;
         let mut wrong = Vec::new();
         let mut refuse = |broken: bool, message: String| {
             if broken {
@@ -215,16 +219,27 @@ impl Config {
         for (key, value) in positive {
             refuse(value == 0, format!("{key} must not be 0"));
         }
-        for (key, value) in [
-            ("server.idle_timeout", server.idle_timeout),
-            ("server.header_timeout", server.header_timeout),
-            ("server.body_timeout", server.body_timeout),
-            ("server.request_timeout", server.request_timeout),
-            ("database.connect_timeout", database.connect_timeout),
-            ("database.statement_timeout", database.statement_timeout),
-            ("database.lock_timeout", database.lock_timeout),
+        for (key, value, may_be_zero) in [
+            ("server.idle_timeout", server.idle_timeout, false),
+            ("server.header_timeout", server.header_timeout, false),
+            ("server.body_timeout", server.body_timeout, false),
+            ("server.request_timeout", server.request_timeout, false),
+            ("server.max_request_timeout", server.max_request_timeout, false),
+            ("server.drain_timeout", server.drain_timeout, false),
+            ("database.connect_timeout", database.connect_timeout, false),
+            ("database.statement_timeout", database.statement_timeout, false),
+            ("database.lock_timeout", database.lock_timeout, false),
+            ("queue.max_wait", queue.max_wait, false),
+            ("batch.max_wait", batch.max_wait, true),
         ] {
-            refuse(value.0 < Duration::from_millis(1), format!("{key} must be at least 1ms"));
+            let low = !may_be_zero && value < SHORTEST;
+            refuse(low, format!("{key} ({value}) is below {SHORTEST}"));
+            refuse(value > LONGEST, format!("{key} ({value}) is above {LONGEST}"));
+        }
+        for (key, value) in
+            [("batch.in_flight", batch.in_flight), ("database.lanes", database.lanes)]
+        {
+            refuse(value > 64, format!("{key} ({value}) is above 64"));
         }
         refuse(
             server.listen.port() != 0 && server.listen == admin.listen,
@@ -276,6 +291,14 @@ impl Config {
                 "batch.max_bytes ({}) is below {} bytes, what one transfer can take",
                 batch.max_bytes,
                 Transfer::BYTES_MAX
+            ),
+        );
+        refuse(
+            queue.max_bytes < server.max_bulk_body_bytes,
+            format!(
+                "queue.max_bytes ({}) is below server.max_bulk_body_bytes ({}): such a body could never \
+                 be read",
+                queue.max_bytes, server.max_bulk_body_bytes
             ),
         );
         refuse(

@@ -19,6 +19,7 @@ mod resource;
 pub(crate) mod serve;
 mod submit;
 
+pub(crate) use body::BodyBudget;
 pub(crate) use resource::{Accounts, Resource, Transfers};
 pub(crate) use submit::{Intake, Items, RequestLimits, Verdicts};
 

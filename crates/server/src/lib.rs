@@ -7,6 +7,7 @@
 //! | `app` | wiring: where batcher, ledger and HTTP meet |
 //! | `http` | routes; parse, submit, respond |
 //! | `http/serve` | connections and their time-outs |
+//! | `provision` | roles and a database in a private cluster |
 //! | `outcome` | what became of a request, in one word |
 //! | `metrics`, `telemetry` | what is said |
 //! | `descriptors` | room for every connection |
@@ -19,9 +20,10 @@ mod descriptors;
 mod http;
 mod metrics;
 mod outcome;
+mod provision;
 mod telemetry;
 
 pub use app::{App, StartError, Stopped};
 pub use cli::run;
-pub use commands::dev::{Provisioned, provision};
 pub use config::{Config, ConfigError, DatabaseUrl, Overrides, Span, load};
+pub use provision::{Provisioned, provision};

@@ -13,13 +13,13 @@ pub(crate) struct Metrics {
     http_request_seconds: HistogramVec,
     /// Open connections of the API listener.
     pub(crate) http_connections: IntGauge,
-    /// Transfers answered, by outcome.
+    /// Transfers answered, by outcome and reason.
     pub(crate) transfers: IntCounterVec,
-    /// Accounts answered, by outcome.
+    /// Accounts answered, by outcome and reason.
     pub(crate) accounts: IntCounterVec,
-    /// Lanes of the configuration.
+    /// Sessions that should apply batches: the lanes, and one for accounts.
     pub(crate) lanes: IntGauge,
-    /// Lanes that have a session.
+    /// Those of them that are there.
     pub(crate) lanes_connected: IntGauge,
     /// Sessions for reads, by state.
     pub(crate) read_sessions: IntGaugeVec,
@@ -60,13 +60,15 @@ impl Metrics {
         )?;
         build_info.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
         registry.register(Box::new(build_info))?;
+        const ANSWER: [&str; 2] = ["outcome", "reason"];
         let transfers =
-            counters("transfers_total", "Transfers answered, by outcome.", &["outcome"])?;
-        let accounts = counters("accounts_total", "Accounts answered, by outcome.", &["outcome"])?;
+            counters("transfers_total", "Transfers answered, by outcome and reason.", &ANSWER)?;
+        let accounts =
+            counters("accounts_total", "Accounts answered, by outcome and reason.", &ANSWER)?;
         // Every outcome appears from the start, so that a rate over them is never missing.
         for outcome in Outcome::ALL {
-            transfers.with_label_values(&[outcome.label()]);
-            accounts.with_label_values(&[outcome.label()]);
+            transfers.with_label_values(&[outcome.label(), ""]);
+            accounts.with_label_values(&[outcome.label(), ""]);
         }
         Ok(Self {
             http_requests: counters(
@@ -78,8 +80,11 @@ impl Metrics {
             http_connections: gauge("http_connections", "Open connections of the API listener.")?,
             transfers,
             accounts,
-            lanes: gauge("lanes", "Lanes of the configuration.")?,
-            lanes_connected: gauge("lanes_connected", "Lanes that have a session.")?,
+            lanes: gauge(
+                "lanes",
+                "Sessions that should apply batches: the lanes, and one for accounts.",
+            )?,
+            lanes_connected: gauge("lanes_connected", "Those of them that are there.")?,
             read_sessions,
         })
     }

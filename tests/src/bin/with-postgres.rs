@@ -15,6 +15,10 @@ fn main() -> ExitCode {
         .args(arguments)
         .env(cluster::URL_VARIABLE, running.url(cluster::USER, cluster::DATABASE))
         .status();
+    if let Some(line) = cluster::alarming_line(&running) {
+        eprintln!("in PostgreSQL's log: {line}");
+        return ExitCode::FAILURE;
+    }
     match status {
         Ok(status) => status.code().map_or(ExitCode::FAILURE, |code| ExitCode::from(code as u8)),
         Err(error) => {

@@ -2,11 +2,12 @@
 
 use crate::config::DatabaseUrl;
 use crate::http::admin::Readiness;
+use crate::http::serve::Stage;
 use crate::metrics::Metrics;
 use giro_ledger::{ConnectError, Connector, Readers};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
 /// Whether one lane has a session.
@@ -43,9 +44,9 @@ pub(super) async fn greet(connector: &Connector, url: &DatabaseUrl) -> Result<()
 }
 
 /// Ready means: a transfer that came now could be applied.
-pub(super) fn readiness(draining: Arc<AtomicBool>, lanes: Vec<Connected>) -> Readiness {
+pub(super) fn readiness(stage: watch::Receiver<Stage>, lanes: Vec<Connected>) -> Readiness {
     Arc::new(move || {
-        if draining.load(Ordering::Acquire) {
+        if *stage.borrow() != Stage::Serving {
             return Some("draining".into());
         }
         let down = lanes.iter().filter(|connected| !connected()).count();

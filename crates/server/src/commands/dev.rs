@@ -1,9 +1,12 @@
-use super::serve::until_stopped;
+use super::serve::{Signals, until_stopped};
 use super::{Ended, Error};
 use crate::app::App;
 use crate::config::{Config, DatabaseUrl};
+use crate::provision::provision;
 use giro_embedded::{Binaries, Cluster, Options, StartError};
 use giro_ledger::schema::migrate;
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
 
@@ -29,8 +32,6 @@ const DATA_DIR_OF_ROOT: &str = "/var/lib/giro-dev";
 /// Where the URL of the private PostgreSQL's superuser is left, in `DATA_DIR`.
 pub(super) const URL_FILE: &str = "database_url";
 
-const OWNER: &str = "giro_owner";
-const SERVER: &str = "giro_app";
 const DATABASE: &str = "giro";
 
 pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
@@ -42,14 +43,25 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
     let urls = provision(&|user, database| cluster.url(user, database), DATABASE).await?;
     migrate(&urls.owner).await?;
     settings.database.url = Some(DatabaseUrl::from(urls.server));
+    let signals = Signals::install()?;
     let app = App::start(&settings).await?;
     // For the other commands, and for psql.
-    std::fs::create_dir_all(DATA_DIR)?;
-    std::fs::write(Path::new(DATA_DIR).join(URL_FILE), cluster.url("postgres", DATABASE))?;
+    leave_url(&cluster.url("postgres", DATABASE))?;
     tracing::info!("psql \"$(cat {DATA_DIR}/{URL_FILE})\" shows the ledger");
-    let ended = until_stopped(app, &settings).await;
+    let ended = until_stopped(app, signals, &settings).await;
     spawn_blocking(move || cluster.stop()).await??;
     ended
+}
+
+/// Replaces the file rather than its content: the directory may belong to PostgreSQL's user, who is
+/// not to choose where root writes.
+fn leave_url(url: &str) -> std::io::Result<()> {
+    std::fs::create_dir_all(DATA_DIR)?;
+    let file = Path::new(DATA_DIR).join(URL_FILE);
+    match std::fs::remove_file(&file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => OpenOptions::new().write(true).create_new(true).open(file)?.write_all(url.as_bytes()),
+    }
 }
 
 fn start(args: Args) -> Result<Cluster, Error> {
@@ -75,48 +87,4 @@ fn start(args: Args) -> Result<Cluster, Error> {
         "private PostgreSQL"
     );
     Ok(cluster)
-}
-
-/// The URLs of a database made for Giro in a private cluster.
-pub struct Provisioned {
-    /// Of the role that owns the schema and migrates it.
-    pub owner: String,
-    /// Of the role that the server logs in with.
-    pub server: String,
-}
-
-/// Makes the roles and the database that Giro needs in a private cluster, where they are missing:
-/// an owner, and a login that may do no more than a server needs. `url` makes the URL of a role and a
-/// database; `postgres` is a superuser.
-pub async fn provision(
-    url: &(dyn Fn(&str, &str) -> String + Sync),
-    database: &str,
-) -> Result<Provisioned, Error> {
-    let (client, connection) =
-        tokio_postgres::connect(&url("postgres", "postgres"), tokio_postgres::NoTls).await?;
-    tokio::spawn(connection);
-    let role = |name: &str, login: &str| {
-        format!(
-            "IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{name}') THEN
-                 CREATE ROLE {name} {login};
-             END IF;"
-        )
-    };
-    client
-        .batch_execute(&format!(
-            "DO $$ BEGIN
-                 PERFORM pg_advisory_xact_lock(1);
-                 {} {} {}
-                 GRANT giro_server TO {SERVER};
-             END $$",
-            role("giro_server", "NOLOGIN"),
-            role(OWNER, "LOGIN"),
-            role(SERVER, "LOGIN"),
-        ))
-        .await?;
-    let exists = "SELECT FROM pg_database WHERE datname = $1";
-    if client.query_opt(exists, &[&database]).await?.is_none() {
-        client.batch_execute(&format!("CREATE DATABASE \"{database}\" OWNER {OWNER}")).await?;
-    }
-    Ok(Provisioned { owner: url(OWNER, database), server: url(SERVER, database) })
 }

@@ -4,10 +4,48 @@ use super::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::Bytes;
+use giro_batcher::SubmitError;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
+
+/// Bytes of bodies that may be held at the same moment, over all connections. The queue's bound counts
+/// only what has been read.
+#[derive(Clone)]
+pub(crate) struct BodyBudget(Arc<Semaphore>);
+
+impl BodyBudget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+    }
+
+    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let full = |_| Problem::from(SubmitError::QueueFull).and_close();
+        self.0.clone().try_acquire_many_owned(bytes).map_err(full)
+    }
+}
+
+/// A body, and its place in the budget.
+pub(super) struct Held {
+    bytes: Bytes,
+    _place: OwnedSemaphorePermit,
+}
+
+impl std::ops::Deref for Held {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
 
 /// Reads a JSON body: of the right type, of a bounded size, in a bounded time.
 pub(super) async fn read(
@@ -15,7 +53,8 @@ pub(super) async fn read(
     body: Body,
     max_bytes: usize,
     max_time: Duration,
-) -> Result<Bytes, Problem> {
+    budget: &BodyBudget,
+) -> Result<Held, Problem> {
     if !is_json(headers) {
         let detail = "the body must be application/json";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).and_close());
@@ -26,11 +65,13 @@ pub(super) async fn read(
     };
     // Decided by the header where there is one, before a byte is read.
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    if declared.and_then(|text| text.parse::<usize>().ok()).is_some_and(|len| len > max_bytes) {
+    let len = declared.and_then(|text| text.parse::<usize>().ok());
+    if len.is_some_and(|len| len > max_bytes) {
         return Err(too_large());
     }
+    let place = budget.take(len.unwrap_or(max_bytes))?;
     match timeout(max_time, Limited::new(body, max_bytes).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Ok(collected)) => Ok(Held { bytes: collected.to_bytes(), _place: place }),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
         Ok(Err(_)) => Err(Problem::bad("the body could not be read").and_close()),
         Err(_) => {
@@ -47,6 +88,29 @@ fn is_json(headers: &HeaderMap) -> bool {
     };
     let essence = value.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
+}
+
+/// A JSON object. A derived struct would also be read from an array, by position: nobody means that.
+pub(super) struct Object<T>(pub(super) T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(fields))
+            }
+        }
+
+        deserializer.deserialize_map(Fields(PhantomData)).map(Self)
+    }
 }
 
 /// Parses a body; a fault is named by its field, and in an array by its index.

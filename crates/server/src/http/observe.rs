@@ -3,6 +3,9 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
@@ -32,6 +35,12 @@ pub(super) async fn observe(
     response
 }
 
+/// Tells this process from others and from itself before a restart.
+fn process() -> &'static u32 {
+    static PROCESS: OnceLock<u32> = OnceLock::new();
+    PROCESS.get_or_init(|| RandomState::new().build_hasher().finish() as u32)
+}
+
 /// The caller's own, if it is short and plain; else a new one.
 fn request_id(request: &Request) -> HeaderValue {
     static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -42,6 +51,6 @@ fn request_id(request: &Request) -> HeaderValue {
         return id.clone();
     }
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let text = format!("{:x}-{number:x}", std::process::id());
+    let text = format!("{:08x}-{number:x}", *process());
     HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none"))
 }

@@ -133,6 +133,10 @@ impl Problem {
         self
     }
 
+    pub(crate) fn reason(&self) -> &'static str {
+        self.0.reason.unwrap_or_default()
+    }
+
     pub(crate) fn outcome(&self) -> Option<Outcome> {
         self.0.outcome
     }
@@ -155,13 +159,13 @@ impl From<TicketError> for Problem {
     fn from(error: TicketError) -> Self {
         match error {
             TicketError::Deadline => {
-                Self::shed("deadline", "the deadline passed while the request was queued")
+                Self::shed("deadline", "the deadline passed before the request was sent")
             }
             TicketError::QueueDelay => {
                 Self::shed("queue_delay", "the request was queued for too long")
             }
             TicketError::Draining => Self::shed("draining", "the server is stopping"),
-            TicketError::NotApplied => {
+            TicketError::RolledBack => {
                 Self::shed("rolled_back", "the database rolled the batch back")
             }
             TicketError::Unknown => Self::unknown(

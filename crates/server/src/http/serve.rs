@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -32,8 +32,8 @@ pub(crate) struct ConnectionLimits {
     pub(crate) idle: Duration,
     /// From the first byte of a header to its end.
     pub(crate) header: Duration,
-    /// Open connections.
-    pub(crate) open: IntGauge,
+    /// Open connections, where they are counted.
+    pub(crate) open: Option<IntGauge>,
 }
 
 /// Bytes of a request's header, at most.
@@ -43,19 +43,30 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 const LAST_CALL: Duration = Duration::from_millis(20);
 const LAST_CALLS_MAX: Duration = Duration::from_millis(200);
 
-/// Serves until `stop` becomes true, then lets every connection finish its request and returns when
-/// the last is closed.
+/// How far a stop has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Not begun.
+    Serving,
+    /// New work is refused, what was accepted is worked off; replies ask clients to close.
+    Draining,
+    /// Connections are closed.
+    Stopping,
+}
+
+/// Serves until the last stage of a stop, then lets every connection finish its request and returns
+/// when the last is closed.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: ConnectionLimits,
-    mut stop: watch::Receiver<bool>,
+    mut stop: watch::Receiver<Stage>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stop.wait_for(|stage| *stage == Stage::Stopping) => break,
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
@@ -104,10 +115,10 @@ async fn connection(
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
     router: Router,
-    mut limits: ConnectionLimits,
-    mut stop: watch::Receiver<bool>,
+    limits: ConnectionLimits,
+    mut stop: watch::Receiver<Stage>,
 ) {
-    limits.open.inc();
+    let _open = limits.open.clone().map(Open::new);
     let activity = Arc::new(Activity::new());
     let io = TokioIo::new(Watched { stream, activity: activity.clone() });
     let seen = activity.clone();
@@ -117,7 +128,7 @@ async fn connection(
         let (router, seen, stopped) = (router.clone(), seen.clone(), stopped.clone());
         async move {
             let mut response = router.oneshot(request.map(Body::new)).await?;
-            if *stopped.borrow() {
+            if *stopped.borrow() != Stage::Serving {
                 response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
             seen.enter(Phase::Idle);
@@ -132,7 +143,12 @@ async fn connection(
         .clamp(Duration::from_millis(20), Duration::from_secs(1));
     let mut tick = interval(period);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut stopping = false;
+    let mut closing = pin!(async {
+        let _ = stop.wait_for(|stage| *stage == Stage::Stopping).await;
+        // A request may be on its way; hyper would close under it.
+        sleep(LAST_CALLS_MAX).await;
+    });
+    let mut closed = false;
     loop {
         tokio::select! {
             // An error is the client's doing: a broken request was answered, or the socket is gone.
@@ -142,18 +158,28 @@ async fn connection(
                     break;
                 }
             }
-            _ = stop.wait_for(|stop| *stop), if !stopping => {
-                stopping = true;
-                // A connection that never sends anything must not outlast the stop.
-                limits.idle = limits.idle.min(LAST_CALLS_MAX);
-                // hyper would close one that has not been asked anything, also if it is about to be.
-                if activity.was_asked() {
-                    serving.as_mut().graceful_shutdown();
-                }
+            () = closing.as_mut(), if !closed => {
+                closed = true;
+                serving.as_mut().graceful_shutdown();
             }
         }
     }
-    limits.open.dec();
+}
+
+/// Counts a connection as open while it lives.
+struct Open(IntGauge);
+
+impl Open {
+    fn new(gauge: IntGauge) -> Self {
+        gauge.inc();
+        Self(gauge)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 /// What a connection is doing.
@@ -174,25 +200,15 @@ struct Activity {
     phase: AtomicU8,
     /// Milliseconds since it was opened.
     since: AtomicU64,
-    /// A request has come.
-    asked: AtomicBool,
 }
 
 impl Activity {
     fn new() -> Self {
         let phase = AtomicU8::new(Phase::Idle as u8);
-        Self {
-            opened: Instant::now(),
-            phase,
-            since: AtomicU64::new(0),
-            asked: AtomicBool::new(false),
-        }
+        Self { opened: Instant::now(), phase, since: AtomicU64::new(0) }
     }
 
     fn enter(&self, phase: Phase) {
-        if phase == Phase::Request {
-            self.asked.store(true, Ordering::Relaxed);
-        }
         self.since.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
@@ -205,10 +221,6 @@ impl Activity {
 
     fn is_idle(&self) -> bool {
         self.phase.load(Ordering::Relaxed) == Phase::Idle as u8
-    }
-
-    fn was_asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
     }
 
     fn is_overdue(&self, limits: &ConnectionLimits) -> bool {

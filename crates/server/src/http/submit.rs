@@ -1,19 +1,21 @@
 //! POST: parse, submit, wait, respond. The handler may be dropped at any await when its client
 //! leaves; it holds nothing but a ticket, which gives its place back.
 
-use super::body;
+use super::body::{self, BodyBudget, Object};
 use super::deadline::deadline;
 use super::problem::Problem;
 use super::resource::{Applied, Item, Resource};
 use crate::outcome::Outcome;
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use giro_batcher::{Batcher, Size};
-use giro_ledger::{FieldError, Id, Verdict};
+use giro_ledger::{FieldError, Id, Reason, Verdict};
 use prometheus::IntCounterVec;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -37,7 +39,9 @@ pub(crate) struct RequestLimits {
 pub(crate) struct Intake<R: Resource> {
     pub(crate) batcher: Batcher<Items<R>, Verdicts<R>>,
     pub(crate) limits: RequestLimits,
-    /// Items answered, by outcome.
+    /// What may be read at the same moment.
+    pub(crate) bodies: BodyBudget,
+    /// Items answered, by outcome and reason.
     pub(crate) outcomes: IntCounterVec,
 }
 
@@ -64,8 +68,8 @@ impl<R: Resource> Intake<R> {
         let (head, body) = request.into_parts();
         let deadline = self.deadline(&head.headers)?;
         let key = idempotency_key(&head.headers)?;
-        let bytes = self.read(&head.headers, body, self.limits.body_bytes).await?;
-        let mut input: R::Input = body::parse(&bytes)?;
+        let Object(mut input): Object<R::Input> =
+            self.parse(&head.headers, body, self.limits.body_bytes).await?;
         let id = R::input_id(&mut input);
         if let Some(key) = key
             && *id.get_or_insert(key) != key
@@ -82,7 +86,7 @@ impl<R: Resource> Intake<R> {
         })?;
         match verdict {
             Verdict::Applied { replayed, applied } => {
-                self.count(Outcome::Applied, 1);
+                self.count(Outcome::Applied, "", 1);
                 Ok(Json(Answer::<R>::applied(item, replayed, applied)).into_response())
             }
             Verdict::Rejected { replayed, reason } => Err(Problem::rejected(id, reason, replayed)),
@@ -96,22 +100,22 @@ impl<R: Resource> Intake<R> {
             let detail = "Idempotency-Key is for a single one; in an array each carries its own id";
             return Err(Problem::bad(detail).with_field("Idempotency-Key"));
         }
-        let bytes = self.read(&head.headers, body, self.limits.bulk_body_bytes).await?;
-        let inputs: Vec<R::Input> = body::parse(&bytes)?;
+        let inputs: Vec<Object<R::Input>> =
+            self.parse(&head.headers, body, self.limits.bulk_body_bytes).await?;
         *items = inputs.len();
         if inputs.is_empty() || inputs.len() > self.limits.items {
             let max = self.limits.items;
             let detail = format!("the array has {} items instead of 1 to {max}", inputs.len());
             return Err(Problem::bad(detail));
         }
-        let parse = |(i, input)| R::parse(input).map_err(|error| faulty(error, Some(i)));
+        let parse = |(i, Object(input))| R::parse(input).map_err(|error| faulty(error, Some(i)));
         let batch: Items<R> =
             inputs.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
         let verdicts = self.submit(batch, deadline).await?;
         let answers: Vec<Answer<R>> = verdicts.into_iter().map(Answer::new).collect();
-        let applied = answers.iter().filter(|answer| answer.is_applied()).count();
-        self.count(Outcome::Applied, applied);
-        self.count(Outcome::Rejected, answers.len() - applied);
+        let refused = answers.iter().filter_map(Answer::reason);
+        let refused = refused.map(|reason| self.count(Outcome::Rejected, reason.name(), 1)).count();
+        self.count(Outcome::Applied, "", answers.len() - refused);
         Ok(Json(answers).into_response())
     }
 
@@ -126,24 +130,26 @@ impl<R: Resource> Intake<R> {
         deadline(headers, self.limits.timeout, self.limits.timeout_max)
     }
 
-    async fn read(
+    async fn parse<T: DeserializeOwned>(
         &self,
         headers: &HeaderMap,
-        body: axum::body::Body,
+        body: Body,
         max_bytes: usize,
-    ) -> Result<bytes::Bytes, Problem> {
-        body::read(headers, body, max_bytes, self.limits.body_timeout).await
+    ) -> Result<T, Problem> {
+        let time = self.limits.body_timeout;
+        let held = body::read(headers, body, max_bytes, time, &self.bodies).await?;
+        body::parse(&held)
     }
 
     fn failed(&self, problem: Problem, items: usize) -> Response {
         if let Some(outcome) = problem.outcome() {
-            self.count(outcome, items);
+            self.count(outcome, problem.reason(), items);
         }
         problem.into_response()
     }
 
-    fn count(&self, outcome: Outcome, items: usize) {
-        self.outcomes.with_label_values(&[outcome.label()]).inc_by(items as u64);
+    fn count(&self, outcome: Outcome, reason: &str, items: usize) {
+        self.outcomes.with_label_values(&[outcome.label(), reason]).inc_by(items as u64);
     }
 }
 
@@ -162,7 +168,7 @@ enum Answer<R: Resource> {
         outcome: Outcome,
         #[serde(skip_serializing_if = "std::ops::Not::not")]
         replayed: bool,
-        reason: giro_ledger::Reason,
+        reason: Reason,
         id: Id,
     },
 }
@@ -183,8 +189,11 @@ impl<R: Resource> Answer<R> {
         Self::Applied { outcome: Outcome::Applied, replayed, record }
     }
 
-    fn is_applied(&self) -> bool {
-        matches!(self, Self::Applied { .. })
+    fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Applied { .. } => None,
+            Self::Rejected { reason, .. } => Some(*reason),
+        }
     }
 }
 
