@@ -90,7 +90,8 @@ CREATE TABLE giro.account_balances (
     PRIMARY KEY (ledger, account, seq)
 );
 
--- Append-only for everybody, the owner included; only who may disable triggers can get past it.
+-- Append-only for everybody, the owner included, until somebody who may disables the triggers: the
+-- owner or a superuser, by a statement of its own.
 CREATE FUNCTION giro.refuse_change() RETURNS trigger
 LANGUAGE plpgsql
 SET search_path = pg_catalog, giro, pg_temp

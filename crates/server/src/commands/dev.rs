@@ -59,7 +59,7 @@ fn leave_url(url: &str) -> std::io::Result<()> {
     std::fs::create_dir_all(DATA_DIR)?;
     let file = Path::new(DATA_DIR).join(URL_FILE);
     match std::fs::remove_file(&file) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => OpenOptions::new().write(true).create_new(true).open(file)?.write_all(url.as_bytes()),
     }
 }
