@@ -1,12 +1,13 @@
-//! Wiring: the only file that knows the batcher, the ledger and HTTP.
+//! Wiring: a server from its configuration, and its end.
 
 use crate::config::Config;
 use crate::descriptors;
 use crate::http::serve::{ConnectionLimits, Stage, serve};
 use crate::http::{self, Accounts, Api, BodyBudget, Intake, Resource, Transfers, admin};
 use crate::metrics::Metrics;
-use giro_batcher::{Batch, BatchError, Batcher};
-use giro_ledger::{ConnectError, Connector, Lane, Readers, Unapplied};
+use engine::{Engine, Requests, Verdicts};
+use giro_batcher::Batcher;
+use giro_ledger::{ConnectError, Readers};
 use health::{Connected, greet, readiness, sample};
 use http::RequestLimits;
 use prometheus::{IntCounterVec, Registry};
@@ -18,6 +19,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
+mod engine;
 mod health;
 
 /// A running server.
@@ -33,9 +35,6 @@ pub struct App {
     stage: watch::Sender<Stage>,
     listeners: Vec<JoinHandle<()>>,
 }
-
-type Requests<R> = http::Items<R>;
-type Verdicts<R> = http::Verdicts<R>;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -198,74 +197,6 @@ impl App {
         let closed = timeout(rest, listeners).await.is_ok();
         self.background.abort_all();
         if drained && closed { Stopped::Drained } else { Stopped::TimedOut { abandoned } }
-    }
-}
-
-/// What every lane of the server is made from.
-struct Engine<'a> {
-    config: &'a Config,
-    connector: &'a Connector,
-    registry: &'a Registry,
-    ledger_metrics: &'a giro_ledger::Metrics,
-    workers: &'a mut JoinSet<()>,
-    background: &'a mut JoinSet<()>,
-}
-
-type Started<R> = (Batcher<Requests<R>, Verdicts<R>>, Vec<Connected>);
-
-impl Engine<'_> {
-    /// A batcher with its lanes, each with a session of its own.
-    fn start<R: Resource>(&mut self, name: &str, lanes: usize) -> Result<Started<R>, StartError> {
-        let host = rustix::system::uname();
-        let server = format!("{}/{}", host.nodename().to_string_lossy(), std::process::id());
-        let lanes: Vec<Arc<Seam<R>>> = (1..=lanes)
-            .map(|number| {
-                Arc::new(Seam(Arc::new(Lane::new(
-                    format!("{name} {number}"),
-                    server.clone(),
-                    self.connector.clone(),
-                    self.config.watchdog(),
-                    self.ledger_metrics.clone(),
-                ))))
-            })
-            .collect();
-        let metrics = giro_batcher::Metrics::register(self.registry, R::PLURAL)?;
-        let (batcher, workers) = Batcher::new(self.config.limits(), lanes.clone(), metrics)?;
-        for worker in workers {
-            self.workers.spawn(worker);
-        }
-        for lane in &lanes {
-            self.background.spawn(lane.0.clone().keep_connected());
-        }
-        let connected = lanes.into_iter().map(|lane| {
-            let connected: Connected = Arc::new(move || lane.0.is_connected());
-            connected
-        });
-        Ok((batcher, connected.collect()))
-    }
-}
-
-/// Where the batcher and the ledger meet.
-struct Seam<R: Resource>(Arc<Lane<R::Call>>);
-
-impl<R: Resource> giro_batcher::Lane<Requests<R>, Verdicts<R>> for Seam<R> {
-    async fn ready(&self) {
-        self.0.connected().await;
-    }
-
-    async fn apply(&self, batch: Batch<Requests<R>>) -> Result<Vec<Verdicts<R>>, BatchError> {
-        let verdicts =
-            self.0.apply(&batch.requests, batch.deadline).await.map_err(|error| match error {
-                Unapplied::NotSent => BatchError::NotSent,
-                Unapplied::RolledBack => BatchError::RolledBack,
-                Unapplied::Unknown => BatchError::Unknown,
-            })?;
-        Ok(batch
-            .requests
-            .into_iter()
-            .zip(verdicts)
-            .map(|(items, verdicts)| items.into_iter().zip(verdicts).collect())
-            .collect())
     }
 }
 

@@ -3,11 +3,12 @@
 //! `config/giro.toml` says the same for people; a test holds the two equal.
 
 use bytesize::ByteSize;
-use giro_ledger::{Connector, Transfer};
+use giro_ledger::Connector;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+mod check;
 mod load;
 mod units;
 
@@ -132,10 +133,6 @@ pub enum LogFormat {
     Json,
 }
 
-/// PostgreSQL's time-outs are whole milliseconds.
-const SHORTEST: Span = Span(Duration::from_millis(1));
-const LONGEST: Span = Span::from_secs(3600);
-
 const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 impl Default for Server {
@@ -198,128 +195,6 @@ impl Default for Log {
 }
 
 impl Config {
-    /// Refuses values that no server could run with, and limits that contradict each other; each
-    /// message has both numbers. An empty list is a usable configuration.
-    pub fn check(&self) -> Vec<String> {
-        let Self { server, admin, database, queue, batch, log } = self;
-        let mut wrong = Vec::new();
-        let mut refuse = |broken: bool, message: String| {
-            if broken {
-                wrong.push(message);
-            }
-        };
-        if let Err(error) = self.limits().check() {
-            refuse(true, error.to_string());
-        }
-        let positive = [
-            ("server.max_connections", server.max_connections),
-            ("database.lanes", database.lanes),
-            ("database.read_sessions", database.read_sessions as usize),
-        ];
-        for (key, value) in positive {
-            refuse(value == 0, format!("{key} must not be 0"));
-        }
-        for (key, value, may_be_zero) in [
-            ("server.idle_timeout", server.idle_timeout, false),
-            ("server.header_timeout", server.header_timeout, false),
-            ("server.body_timeout", server.body_timeout, false),
-            ("server.request_timeout", server.request_timeout, false),
-            ("server.max_request_timeout", server.max_request_timeout, false),
-            ("server.drain_timeout", server.drain_timeout, false),
-            ("database.connect_timeout", database.connect_timeout, false),
-            ("database.statement_timeout", database.statement_timeout, false),
-            ("database.lock_timeout", database.lock_timeout, false),
-            ("queue.max_wait", queue.max_wait, false),
-            ("batch.max_wait", batch.max_wait, true),
-        ] {
-            let low = !may_be_zero && value < SHORTEST;
-            refuse(low, format!("{key} ({value}) is below {SHORTEST}"));
-            refuse(value > LONGEST, format!("{key} ({value}) is above {LONGEST}"));
-        }
-        for (key, value) in
-            [("batch.in_flight", batch.in_flight), ("database.lanes", database.lanes)]
-        {
-            refuse(value > 64, format!("{key} ({value}) is above 64"));
-        }
-        refuse(
-            server.listen.port() != 0 && server.listen == admin.listen,
-            format!("server.listen and admin.listen are both {}", admin.listen),
-        );
-        refuse(
-            batch.max_items > 65_535,
-            format!(
-                "batch.max_items ({}) is above 65535, which a seq has room for",
-                batch.max_items
-            ),
-        );
-        let pairs = [
-            (
-                "server.request_timeout",
-                server.request_timeout,
-                "server.max_request_timeout",
-                server.max_request_timeout,
-                "a caller that names no deadline would exceed the longest",
-            ),
-            (
-                "batch.max_wait",
-                batch.max_wait,
-                "server.request_timeout",
-                server.request_timeout,
-                "callers would give up before their batch is sent",
-            ),
-            (
-                "database.lock_timeout",
-                database.lock_timeout,
-                "database.statement_timeout",
-                database.statement_timeout,
-                "a wait for a lock could never time out by itself",
-            ),
-            (
-                "database.statement_timeout",
-                database.statement_timeout,
-                "server.drain_timeout",
-                server.drain_timeout,
-                "a stop would not await a batch in flight",
-            ),
-        ];
-        for (low_key, low, high_key, high, why) in pairs {
-            refuse(low > high, format!("{low_key} ({low}) is above {high_key} ({high}): {why}"));
-        }
-        refuse(
-            batch.max_bytes.as_u64() < Transfer::BYTES_MAX as u64,
-            format!(
-                "batch.max_bytes ({}) is below {} bytes, what one transfer can take",
-                batch.max_bytes,
-                Transfer::BYTES_MAX
-            ),
-        );
-        refuse(
-            queue.max_bytes < server.max_bulk_body_bytes,
-            format!(
-                "queue.max_bytes ({}) is below server.max_bulk_body_bytes ({}): such a body could never \
-                 be read",
-                queue.max_bytes, server.max_bulk_body_bytes
-            ),
-        );
-        refuse(
-            server.max_bulk_body_bytes < server.max_body_bytes,
-            format!(
-                "server.max_bulk_body_bytes ({}) is below server.max_body_bytes ({}): an array \
-                 could hold less than one transfer",
-                server.max_bulk_body_bytes, server.max_body_bytes
-            ),
-        );
-        if let Err(error) = log.filter.parse::<tracing_subscriber::EnvFilter>() {
-            refuse(true, format!("log.filter ({}) cannot be read: {error}", log.filter));
-        }
-        if let Some(url) = &database.url
-            && let Err(error) = self.connector(url)
-        {
-            refuse(true, format!("database.url {error}"));
-        }
-        wrong
-    }
-
     /// The batcher's bounds.
     pub fn limits(&self) -> giro_batcher::Limits {
         giro_batcher::Limits {

@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `cli`, `commands` | the commands, and how each ends |
 //! | `config` | every setting |
-//! | `app` | wiring: where batcher, ledger and HTTP meet |
+//! | `app`, `app/engine` | wiring: a server from its configuration; where batcher and ledger meet |
 //! | `http` | routes; parse, submit, respond |
 //! | `http/serve` | connections and their time-outs |
 //! | `provision` | roles and a database in a private cluster |
