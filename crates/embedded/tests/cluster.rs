@@ -96,7 +96,6 @@ fn the_server_is_durable_private_and_unprivileged() -> Outcome {
         ("full_page_writes", "on"),
         ("data_checksums", "on"),
         ("server_encoding", "UTF8"),
-        ("lc_collate", "C"),
         ("listen_addresses", "127.0.0.1"),
         ("max_connections", "20"),
         ("shared_buffers", "16MB"),
@@ -105,6 +104,8 @@ fn the_server_is_durable_private_and_unprivileged() -> Outcome {
         let setting = format!("select current_setting('{name}')");
         assert_eq!(sql(&cluster, &setting)?, value, "{name}");
     }
+    let collation = "select datcollate from pg_database where datname = current_database()";
+    assert_eq!(sql(&cluster, collation)?, "C");
 
     let mode = |path: &Path| fs::metadata(path).map(|found| found.mode() & 0o777);
     assert_eq!(mode(cluster.socket_dir())?, 0o700);
