@@ -103,17 +103,25 @@ BEGIN
       INTO well_formed, repeats_ids
       FROM unnest(ids, ledgers, debit_accounts, credit_accounts, amounts, codes, flags)
            AS u (id, ledger, debit, credit, amount, code, flags);
-    IF n > 65535 OR well_formed IS NOT TRUE
-       OR cardinality(account_ledgers) IS DISTINCT FROM cardinality(account_ids)
-       OR coalesce(cardinality(pending_ids), n) <> n
-       OR coalesce(cardinality(timeouts), n) <> n
-       OR coalesce(cardinality("references"), n) <> n
-       OR coalesce(cardinality(metadatas), n) <> n
-       OR coalesce(cardinality(timestamps), n) <> n
-       OR coalesce(cardinality(expect_debit_versions), n) <> n
-       OR coalesce(cardinality(expect_credit_versions), n) <> n
-       OR coalesce(cardinality(chain_scopes), n) <> n
-       OR coalesce(cardinality(requests), n) <> n THEN
+    IF n > 65535 OR well_formed IS NOT TRUE OR account_ids IS NULL OR account_ledgers IS NULL
+       OR NOT giro.is_column(account_ids, cardinality(account_ledgers))
+       OR NOT giro.is_column(account_ledgers, cardinality(account_ids))
+       OR NOT giro.is_column(ids, n)
+       OR NOT giro.is_column(ledgers, n)
+       OR NOT giro.is_column(debit_accounts, n)
+       OR NOT giro.is_column(credit_accounts, n)
+       OR NOT giro.is_column(amounts, n)
+       OR NOT giro.is_column(codes, n)
+       OR NOT giro.is_column(flags, n)
+       OR NOT giro.is_column(pending_ids, n)
+       OR NOT giro.is_column(timeouts, n)
+       OR NOT giro.is_column("references", n)
+       OR NOT giro.is_column(metadatas, n)
+       OR NOT giro.is_column(timestamps, n)
+       OR NOT giro.is_column(expect_debit_versions, n)
+       OR NOT giro.is_column(expect_credit_versions, n)
+       OR NOT giro.is_column(chain_scopes, n)
+       OR NOT giro.is_column(requests, n) THEN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;

@@ -71,10 +71,15 @@ BEGIN
       FROM unnest(ids, ledgers, codes, flags, overdraft_limits)
            AS u (id, ledger, code, flags, overdraft_limit);
     IF n > 65535 OR well_formed IS NOT TRUE
-       OR coalesce(cardinality("references"), n) <> n
-       OR coalesce(cardinality(metadatas), n) <> n
-       OR coalesce(cardinality(timestamps), n) <> n
-       OR coalesce(cardinality(requests), n) <> n THEN
+       OR NOT giro.is_column(ids, n)
+       OR NOT giro.is_column(ledgers, n)
+       OR NOT giro.is_column(codes, n)
+       OR NOT giro.is_column(flags, n)
+       OR NOT giro.is_column(overdraft_limits, n)
+       OR NOT giro.is_column("references", n)
+       OR NOT giro.is_column(metadatas, n)
+       OR NOT giro.is_column(timestamps, n)
+       OR NOT giro.is_column(requests, n) THEN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;

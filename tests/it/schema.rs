@@ -135,6 +135,19 @@ async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
         let found = error.code().map(|code| code.code());
         assert_eq!(found, Some(code), "{statement}: {error:?}");
     }
+    // Bounds under which a subscript and unnest would read different elements.
+    let shifted = call(&sorted, "1", "1", "null");
+    for (column, odd) in [
+        ("'{1}', '{1}', '{2}'", "'{1}', '[0:0]={1}', '{2}'"),
+        ("'{1}', '{0}',", "'{1}', '[2:2]={0}',"),
+        ("'{1}', '{0}',", "'{1}', '{{0}}',"),
+        ("'{0}')", "'[0:0]={0}')"),
+    ] {
+        assert!(shifted.contains(column), "{column}");
+        let statement = shifted.replacen(column, odd, 1);
+        let error = session.batch_execute(&statement).await.expect_err(&statement);
+        assert_eq!(error.code().map(|code| code.code()), Some("22023"), "{statement}: {error:?}");
+    }
     session.batch_execute(&call(&sorted, "1", "1", "now() + interval '1 hour'")).await.unwrap();
     // A batch of nothing commits: it is what a probe sends.
     let nothing =

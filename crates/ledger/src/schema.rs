@@ -16,6 +16,7 @@ const MIGRATIONS: &[(&str, &str)] =
 /// Replaced at every migration, in this order.
 const REPLACED: &[&str] = &[
     include_str!("../../../sql/functions/flag_names.sql"),
+    include_str!("../../../sql/functions/is_column.sql"),
     include_str!("../../../sql/functions/transfer_difference.sql"),
     include_str!("../../../sql/functions/account_difference.sql"),
     include_str!("../../../sql/functions/apply_transfers.sql"),
