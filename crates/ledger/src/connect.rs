@@ -109,6 +109,9 @@ pub enum UrlError {
          not supported yet (sslmode=verify-full, sslrootcert, passfile, service)"
     )]
     Malformed,
+    /// It can be read in two ways.
+    #[error("has a raw @ or / in its password: percent-encode them (%40, %2F)")]
+    Ambiguous,
     /// TLS was asked for.
     #[error("asks for TLS (sslmode=require), which this version does not support")]
     Tls,
@@ -124,6 +127,9 @@ impl Connector {
         lock_timeout: Duration,
     ) -> Result<Self, UrlError> {
         let mut config: Config = url.parse().map_err(|_| UrlError::Malformed)?;
+        if is_ambiguous(&config) {
+            return Err(UrlError::Ambiguous);
+        }
         if config.get_ssl_mode() == SslMode::Require {
             return Err(UrlError::Tls);
         }
@@ -277,9 +283,18 @@ async fn check(client: &Client) -> Result<Peer, ConnectError> {
     Ok(Peer { version: row.get(0), durability, role_is_privileged: row.get(5) })
 }
 
+/// A host or a database with one of these is the rest of a password that was not percent-encoded.
+fn is_ambiguous(config: &Config) -> bool {
+    let torn = |text: &str| text.contains(['@', '/']);
+    let host = |host: &Host| matches!(host, Host::Tcp(name) if torn(name));
+    config.get_hosts().iter().any(host) || config.get_dbname().is_some_and(torn)
+}
+
 /// A URL as it may be shown: who, where and which database, rebuilt from what was understood.
 pub fn mask_url(url: &str) -> String {
-    let Ok(config) = url.parse::<Config>() else { return "(not a PostgreSQL URL)".into() };
+    let Some(config) = url.parse::<Config>().ok().filter(|config| !is_ambiguous(config)) else {
+        return "(not a PostgreSQL URL)".into();
+    };
     let hosts: Vec<String> = config
         .get_hosts()
         .iter()
@@ -289,7 +304,9 @@ pub fn mask_url(url: &str) -> String {
             let port = ports.get(i).or(ports.first()).copied().unwrap_or(5432);
             match host {
                 Host::Tcp(name) => format!("{name}:{port}"),
-                Host::Unix(path) => format!("{}:{port}", path.display()),
+                Host::Unix(path) => {
+                    format!("{}:{port}", path.display().to_string().replace('/', "%2F"))
+                }
             }
         })
         .collect();

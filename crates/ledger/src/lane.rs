@@ -97,9 +97,13 @@ impl<C: ArrayCall> Lane<C> {
         }
     }
 
-    /// Whether it has a session.
-    pub fn is_connected(&self) -> bool {
-        self.current.borrow().as_ref().is_some_and(|prepared| prepared.session.is_usable())
+    /// Nothing while it has a session, else why not.
+    pub fn trouble(&self) -> Option<String> {
+        if self.current.borrow().as_ref().is_some_and(|prepared| prepared.session.is_usable()) {
+            return None;
+        }
+        let last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(last.clone().unwrap_or_else(|| "it is being opened".into()))
     }
 
     /// Resolves when it has a session.

@@ -8,7 +8,7 @@ use crate::metrics::Metrics;
 use engine::{Engine, Requests, Verdicts};
 use giro_batcher::Batcher;
 use giro_ledger::{ConnectError, Readers};
-use health::{Connected, greet, readiness, sample};
+use health::{Trouble, greet, readiness, sample};
 use http::RequestLimits;
 use prometheus::{IntCounterVec, Registry};
 use std::net::SocketAddr;
@@ -119,9 +119,9 @@ impl App {
             Readers::new(connector, config.database.read_sessions, patience, ledger_metrics);
 
         let (stage, stop) = watch::channel(Stage::Serving);
-        let connected: Vec<Connected> = lanes.into_iter().chain(account_lanes).collect();
-        let readiness = readiness(stop.clone(), connected.clone());
-        background.spawn(sample(metrics.clone(), connected, readers.clone()));
+        let lanes: Vec<Trouble> = lanes.into_iter().chain(account_lanes).collect();
+        let readiness = readiness(stop.clone(), lanes.clone());
+        background.spawn(sample(metrics.clone(), lanes, readers.clone()));
 
         let limits = request_limits(config);
         let bodies = BodyBudget::new(config.queue.max_bytes.as_u64() as usize);

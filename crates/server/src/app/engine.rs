@@ -1,7 +1,7 @@
 //! Where the batcher and the ledger meet.
 
 use super::StartError;
-use super::health::Connected;
+use super::health::Trouble;
 use crate::config::Config;
 use crate::http::{self, Resource};
 use giro_batcher::{Batch, BatchError, Batcher};
@@ -23,8 +23,8 @@ pub(super) struct Engine<'a> {
     pub(super) background: &'a mut JoinSet<()>,
 }
 
-/// A batcher, and whether each of its lanes has a session.
-pub(super) type Started<R> = (Batcher<Requests<R>, Verdicts<R>>, Vec<Connected>);
+/// A batcher, and what keeps each of its lanes from a session.
+pub(super) type Started<R> = (Batcher<Requests<R>, Verdicts<R>>, Vec<Trouble>);
 
 impl Engine<'_> {
     /// A batcher with its lanes, each with a session of its own.
@@ -54,11 +54,11 @@ impl Engine<'_> {
         for lane in &lanes {
             self.background.spawn(lane.0.clone().keep_connected());
         }
-        let connected = lanes.into_iter().map(|lane| {
-            let connected: Connected = Arc::new(move || lane.0.is_connected());
-            connected
+        let trouble = lanes.into_iter().map(|lane| {
+            let trouble: Trouble = Arc::new(move || lane.0.trouble());
+            trouble
         });
-        Ok((batcher, connected.collect()))
+        Ok((batcher, trouble.collect()))
     }
 }
 

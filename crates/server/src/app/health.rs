@@ -10,8 +10,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// Whether one lane has a session.
-pub(super) type Connected = Arc<dyn Fn() -> bool + Send + Sync>;
+/// What keeps one lane from a session, if it has none.
+pub(super) type Trouble = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Looks at the database before anything is served. Unreachable is waited for; what no waiting
 /// mends is an error.
@@ -44,24 +44,27 @@ pub(super) async fn greet(connector: &Connector, url: &DatabaseUrl) -> Result<()
 }
 
 /// Ready means: a transfer that came now could be applied.
-pub(super) fn readiness(stage: watch::Receiver<Stage>, lanes: Vec<Connected>) -> Readiness {
+pub(super) fn readiness(stage: watch::Receiver<Stage>, lanes: Vec<Trouble>) -> Readiness {
     Arc::new(move || {
         if *stage.borrow() != Stage::Serving {
             return Some("draining".into());
         }
-        let down = lanes.iter().filter(|connected| !connected()).count();
-        (down > 0).then(|| format!("{down} of {} lanes have no database session", lanes.len()))
+        let down: Vec<String> = lanes.iter().filter_map(|trouble| trouble()).collect();
+        let why = down.first()?;
+        Some(format!("{} of {} lanes have no database session: {why}", down.len(), lanes.len()))
     })
 }
 
 /// Keeps the gauges that nothing else moves.
-pub(super) async fn sample(metrics: Metrics, lanes: Vec<Connected>, readers: Readers) {
+pub(super) async fn sample(metrics: Metrics, lanes: Vec<Trouble>, readers: Readers) {
     metrics.lanes.set(lanes.len() as i64);
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        metrics.lanes_connected.set(lanes.iter().filter(|connected| connected()).count() as i64);
+        metrics
+            .lanes_connected
+            .set(lanes.iter().filter(|trouble| trouble().is_none()).count() as i64);
         let (open, idle) = readers.sessions();
         metrics.read_sessions.with_label_values(&["idle"]).set(i64::from(idle));
         metrics

@@ -21,7 +21,10 @@ pub(crate) fn run(args: &Args, settings: &Config) -> Ended {
     match args.action {
         Action::Print => print!("{}", toml::to_string(settings)?),
         // They were checked when they were loaded.
-        Action::Check => println!("the settings are sound"),
+        Action::Check if settings.database.url.is_none() => {
+            println!("the settings are sound, but database.url is not set: serve needs it");
+        }
+        Action::Check => println!("the settings are sound; the database was not asked"),
     }
     Ok(ExitCode::SUCCESS)
 }

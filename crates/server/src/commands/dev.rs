@@ -29,7 +29,7 @@ pub(super) const DATA_DIR: &str = ".giro";
 /// Where root keeps it instead when PostgreSQL's user cannot enter the working directory.
 const DATA_DIR_OF_ROOT: &str = "/var/lib/giro-dev";
 
-/// Where the URL of the private PostgreSQL's superuser is left, in `DATA_DIR`.
+/// Where the URL of the private PostgreSQL's superuser is left while it runs, in the data directory.
 pub(super) const URL_FILE: &str = "database_url";
 
 const DATABASE: &str = "giro";
@@ -38,6 +38,7 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
     if settings.database.url.is_some() {
         tracing::warn!("database.url is not used: giro dev has a PostgreSQL of its own");
     }
+    let directory = args.data_dir.clone().unwrap_or_else(|| DATA_DIR.into());
     // Starting and stopping a cluster blocks.
     let cluster = spawn_blocking(move || start(args)).await??;
     let urls = provision(&|user, database| cluster.url(user, database), DATABASE).await?;
@@ -46,19 +47,21 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
     let signals = Signals::install()?;
     let app = App::start(&settings).await?;
     // For the other commands, and for psql.
-    leave_url(&cluster.url("postgres", DATABASE))?;
-    tracing::info!("psql \"$(cat {DATA_DIR}/{URL_FILE})\" shows the ledger");
+    let url_file = directory.join(URL_FILE);
+    leave_url(&url_file, &cluster.url("postgres", DATABASE))?;
+    tracing::info!("psql \"$(cat {})\" shows the ledger", url_file.display());
+    tracing::info!("ready: http://{} (Ctrl-C stops, the data stay)", app.api_address());
     let ended = until_stopped(app, signals, &settings).await;
+    let _ = std::fs::remove_file(&url_file); // it leads nowhere from now on
     spawn_blocking(move || cluster.stop()).await??;
     ended
 }
 
 /// Replaces the file rather than its content: the directory may belong to PostgreSQL's user, who is
 /// not to choose where root writes.
-fn leave_url(url: &str) -> std::io::Result<()> {
-    std::fs::create_dir_all(DATA_DIR)?;
-    let file = Path::new(DATA_DIR).join(URL_FILE);
-    match std::fs::remove_file(&file) {
+fn leave_url(file: &Path, url: &str) -> std::io::Result<()> {
+    file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+    match std::fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => OpenOptions::new().write(true).create_new(true).open(file)?.write_all(url.as_bytes()),
     }

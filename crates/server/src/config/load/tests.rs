@@ -125,8 +125,12 @@ fn a_secret_is_read_from_a_file_and_never_shown() {
     assert!(both.contains("DATABASE_URL and DATABASE_URL_FILE"), "{both}");
     let gone = refused(&[("DATABASE_URL_FILE", "no/such/file")], &[]);
     assert!(gone.contains("no/such/file"), "{gone}");
-    for url in ["mysql://giro:hunter2@db/giro", "postgresql://giro:hunter2@db/giro?sslmode=require"]
-    {
+    for url in [
+        "postgresql://giro:p@hunter2@db/giro",
+        "postgresql://giro:p@ss/hunter2@db/giro",
+        "mysql://giro:hunter2@db/giro",
+        "postgresql://giro:hunter2@db/giro?sslmode=require",
+    ] {
         let message = refused(&[("DATABASE_URL", url)], &[]);
         assert!(message.contains("database.url") && !message.contains("hunter2"), "{message}");
     }
