@@ -206,6 +206,7 @@ async fn malformed_requests_name_the_field_and_change_nothing() {
         (with(r#","metadata":[1]"#), Some("metadata")),
         (with(r#","metadata":{"k":"\u0000"}"#), Some("metadata")),
         (with(r#","metadata":{"k":1e999}"#), Some("metadata")),
+        (with(r#","metadata":{"k":"\u0000","k":1}"#), Some("metadata")),
         (with(&format!(r#","metadata":{wide}"#)), Some("metadata")),
         (amount("-1"), Some("amount")),
         (amount("1.0"), Some("amount")),
@@ -264,7 +265,7 @@ async fn what_is_not_a_request_for_us_is_told_so() {
         assert_problem(&client.get(path).await, 400, "not_applied");
     }
     assert_eq!(client.get("/transfers/77").await.status, 404);
-    for timeout in ["0", "30001", "x", "-1", "1.5"] {
+    for timeout in ["0", "30001", "x", "-1", "1.5", "+5", ""] {
         let headers = [("request-timeout-ms", timeout)];
         let reply = client.post_with("/transfer", &headers, "{}").await.unwrap();
         assert_problem(&reply, 400, "not_applied");

@@ -89,3 +89,26 @@ async fn more_connections_than_descriptors_are_refused_at_start() {
     assert!(error.contains("server.max_connections (1099511627776)"), "{error}");
     assert!(error.contains("ulimit -n"), "{error}");
 }
+
+#[tokio::test]
+async fn bodies_that_are_announced_and_not_sent_hold_no_room() {
+    let server = TestServer::configured(|config| {
+        config.queue.max_bytes = bytesize::ByteSize::mib(1);
+        config.server.body_timeout.0 = Duration::from_secs(30);
+    })
+    .await;
+    let mut announced = Vec::new();
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+        let head = "POST /transfers HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n\
+                    content-length: 1048576\r\n\r\n[";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        announced.push(stream);
+    }
+    giro_tests::eventually("all are being read", async || {
+        server.metric("giro_http_connections").await >= 20.0
+    })
+    .await;
+    let reply = server.client.post("/account", &json!({"id": 1})).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+}

@@ -121,9 +121,6 @@ impl<R, O> Queue<R, O> {
         let mut state = self.lock();
         let entry = state.entries.remove(&number)?;
         self.release(&mut state, entry.size);
-        if state.closed && state.entries.is_empty() {
-            self.emptied.notify_waiters();
-        }
         Some(entry)
     }
 
@@ -234,6 +231,9 @@ impl<R, O> Queue<R, O> {
         state.held.items -= size.items;
         state.held.bytes -= size.bytes;
         self.metrics.queue_items.set(state.held.items as i64);
+        if state.closed && state.entries.is_empty() {
+            self.emptied.notify_waiters();
+        }
     }
 
     /// When a request admitted now leaves the queue at the latest.

@@ -327,6 +327,31 @@ async fn a_close_while_the_lane_is_down_ends_when_the_last_caller_has() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_close_ends_the_worker_of_a_lane_that_is_down_when_another_drains_the_queue() {
+    let lanes = [Steps::new(double), Steps::new(double)];
+    lanes[0].up.send_replace(false);
+    let metrics = Metrics::register(&prometheus::Registry::new(), "test").unwrap();
+    let limits = Limits { in_flight: 1, ..LIMITS };
+    let (batcher, workers) = Batcher::new(limits, lanes.to_vec(), metrics).unwrap();
+    let workers: Vec<_> = workers.into_iter().map(tokio::spawn).collect();
+    let submit = |request| {
+        let deadline = Instant::now() + Duration::from_secs(2);
+        batcher.submit(request, Size { items: 1, bytes: 10 }, deadline).unwrap()
+    };
+    let busy = submit(1);
+    settle().await;
+    let queued = submit(2);
+    settle().await;
+    batcher.close();
+    lanes[1].go.add_permits(10);
+    assert_eq!(resolve(busy.outcome()).await, Ok(2));
+    assert_eq!(resolve(queued.outcome()).await, Ok(4));
+    for worker in workers {
+        resolve(worker).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_lane_that_is_down_does_not_keep_work_from_one_that_is_up() {
     for down in [0, 1] {
         let lanes = [Steps::new(double), Steps::new(double)];

@@ -1,7 +1,7 @@
 //! Fields that transfers and accounts share, and what is wrong with them.
 
-use serde::{Deserialize, Deserializer, Serialize, de};
-use serde_json::Value;
+use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use std::fmt;
 
@@ -111,23 +111,20 @@ impl<'de> Deserialize<'de> for Metadata {
         if raw.get().len() > Self::BYTES_MAX {
             return Err(de::Error::custom("must be at most 4096 bytes of JSON"));
         }
-        if !fits_numeric(raw.get()) {
-            return Err(de::Error::custom(
-                "must not contain a number with an exponent beyond 1000",
-            ));
+        if !has_small_exponents(raw.get()) {
+            return Err(de::Error::custom("must not contain a number with an exponent beyond 99"));
         }
-        match serde_json::from_str::<Value>(raw.get()) {
-            Ok(object @ Value::Object(_)) if !contains_nul(&object) => Ok(Self(raw)),
-            Ok(Value::Object(_)) => Err(de::Error::custom("must not contain the character U+0000")),
-            Ok(_) => Err(de::Error::custom("must be an object")),
-            Err(error) => Err(de::Error::custom(error)),
+        if !raw.get().starts_with('{') {
+            return Err(de::Error::custom("must be an object"));
         }
+        serde_json::from_str::<Storable>(raw.get()).map_err(de::Error::custom)?;
+        Ok(Self(raw))
     }
 }
 
-/// jsonb holds numbers as numeric, which has at most 16383 digits after the point: `1e-20000` would fail
-/// the whole batch. Without an exponent no number of this length reaches that.
-fn fits_numeric(json: &str) -> bool {
+/// jsonb holds numbers as numeric, without an exponent: `1e-20000` would fail the whole batch, and many
+/// of `1e307` would come back a hundred times as long.
+fn has_small_exponents(json: &str) -> bool {
     let mut in_text = false;
     let mut previous = b' ';
     let mut bytes = json.bytes().enumerate();
@@ -138,7 +135,7 @@ fn fits_numeric(json: &str) -> bool {
             b'e' | b'E' if !in_text && previous.is_ascii_digit() => {
                 let exponent =
                     json[at + 1..].trim_start_matches(['+', '-']).trim_start_matches('0');
-                if exponent.bytes().take_while(u8::is_ascii_digit).count() > 3 {
+                if exponent.bytes().take_while(u8::is_ascii_digit).count() > 2 {
                     return false;
                 }
             }
@@ -149,15 +146,58 @@ fn fits_numeric(json: &str) -> bool {
     true
 }
 
-/// PostgreSQL's jsonb holds any text but U+0000.
-fn contains_nul(value: &Value) -> bool {
-    match value {
-        Value::String(text) => text.contains('\0'),
-        Value::Array(values) => values.iter().any(contains_nul),
-        Value::Object(fields) => {
-            fields.iter().any(|(name, value)| name.contains('\0') || contains_nul(value))
+/// JSON that jsonb can hold: no U+0000 in any text, also not under a key that is given twice. PostgreSQL
+/// reads what serde_json::Value would have dropped.
+struct Storable;
+
+impl<'de> Deserialize<'de> for Storable {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for Storable {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self, E> {
+        if text.contains('\0') {
+            return Err(E::custom("must not contain the character U+0000"));
         }
-        Value::Null | Value::Bool(_) | Value::Number(_) => false,
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
+        while fields.next_entry::<Self, Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
     }
 }
 
@@ -166,14 +206,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_that_jsonb_cannot_hold_are_refused_and_text_is_not() {
-        for json in [r#"{"k":1e-20000}"#, r#"{"k":[0E-20000]}"#, r#"{"k":1.5e+0001001}"#] {
+    fn what_jsonb_cannot_hold_is_refused_and_nothing_else() {
+        for json in [
+            r#"{"k":1e-20000}"#,
+            r#"{"k":[0E-20000]}"#,
+            r#"{"k":1.5e+0000101}"#,
+            r#"{"k":1e999}"#,
+            r#"{"k":"\u0000"}"#,
+            r#"{"\u0000":1}"#,
+            r#"{"k":"\u0000","k":1}"#,
+            r#"{"k":{"\u0000":1},"k":1}"#,
+            r#"["k"]"#,
+            r#""k""#,
+            "null",
+        ] {
             assert!(serde_json::from_str::<Metadata>(json).is_err(), "{json}");
         }
         for json in [
-            r#"{"k":1e-300,"l":0.5E3,"true":true,"m":false}"#,
-            r#"{"1e-20000":"\"1e-20000","b":"\\"}"#,
+            r#"{"k":1e-99,"l":0.5E3,"true":true,"m":false,"n":null,"o":[1,-1,{}]}"#,
+            r#"{"1e-20000":"\"1e-20000","b":"\\u0000","c":"\\"}"#,
             r#"{"k":123456789012345678901234567890.123}"#,
+            r#"{"$serde_json::private::RawValue":"x","$serde_json::private::RawValue":1}"#,
         ] {
             assert!(serde_json::from_str::<Metadata>(json).is_ok(), "{json}");
         }

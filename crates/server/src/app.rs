@@ -22,6 +22,9 @@ use tokio::time::{Instant, timeout, timeout_at};
 mod engine;
 mod health;
 
+/// Scrapes and probes come by themselves again: an idle connection only keeps others out.
+const ADMIN_IDLE_MAX: Duration = Duration::from_secs(5);
+
 /// A running server.
 pub struct App {
     api_address: SocketAddr,
@@ -139,7 +142,8 @@ impl App {
             open: Some(metrics.http_connections),
         };
         // Operators must get in when callers have taken every place.
-        let few = ConnectionLimits { connections: 64, open: None, ..connections.clone() };
+        let idle = connections.idle.min(ADMIN_IDLE_MAX);
+        let few = ConnectionLimits { connections: 64, idle, open: None, ..connections.clone() };
         let listeners = vec![
             tokio::spawn(serve(api_listener, api, connections, stop.clone())),
             tokio::spawn(serve(admin_listener, admin::router(registry, readiness), few, stop)),

@@ -3,7 +3,7 @@
 use super::problem::Problem;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use giro_batcher::SubmitError;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::value::MapAccessDeserializer;
@@ -36,7 +36,8 @@ impl BodyBudget {
 /// A body, and its place in the budget.
 pub(super) struct Held {
     bytes: Bytes,
-    _place: OwnedSemaphorePermit,
+    /// Given back with the bytes.
+    place: OwnedSemaphorePermit,
 }
 
 impl std::ops::Deref for Held {
@@ -65,20 +66,43 @@ pub(super) async fn read(
     };
     // Decided by the header where there is one, before a byte is read.
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
-    let len = declared.and_then(|text| text.parse::<usize>().ok());
-    if len.is_some_and(|len| len > max_bytes) {
+    if declared.and_then(|text| text.parse::<usize>().ok()).is_some_and(|len| len > max_bytes) {
         return Err(too_large());
     }
-    let place = budget.take(len.unwrap_or(max_bytes))?;
-    match timeout(max_time, Limited::new(body, max_bytes).collect()).await {
-        Ok(Ok(collected)) => Ok(Held { bytes: collected.to_bytes(), _place: place }),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Problem::bad("the body could not be read").and_close()),
+    match timeout(max_time, gather(Limited::new(body, max_bytes), budget)).await {
+        Ok(Ok(held)) => Ok(held),
+        Ok(Err(Unread::Shed(problem))) => Err(problem),
+        Ok(Err(Unread::Body(error))) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(Unread::Body(_))) => Err(Problem::bad("the body could not be read").and_close()),
         Err(_) => {
             let detail = format!("the body was not complete after {max_time:?}");
             Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).and_close())
         }
     }
+}
+
+/// Why a body was not read to its end.
+enum Unread {
+    Shed(Problem),
+    Body(Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Takes room for what has arrived, not for what was announced: a silent client holds none.
+async fn gather(mut body: Limited<Body>, budget: &BodyBudget) -> Result<Held, Unread> {
+    let mut held = Held { bytes: Bytes::new(), place: budget.take(0).map_err(Unread::Shed)? };
+    while let Some(frame) = body.frame().await {
+        let Ok(bytes) = frame.map_err(Unread::Body)?.into_data() else { continue };
+        held.place.merge(budget.take(bytes.len()).map_err(Unread::Shed)?);
+        held.bytes = match held.bytes.is_empty() {
+            true => bytes,
+            false => {
+                let mut whole = BytesMut::from(held.bytes);
+                whole.extend_from_slice(&bytes);
+                whole.freeze()
+            }
+        };
+    }
+    Ok(held)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

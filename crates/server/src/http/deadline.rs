@@ -11,12 +11,14 @@ pub(super) fn deadline(
     default: Duration,
     max: Duration,
 ) -> Result<Instant, Problem> {
-    let Some(value) = headers.get(HEADER) else { return Ok(Instant::now() + default) };
-    let millis = value.to_str().ok().and_then(|text| text.parse().ok());
+    let mut values = headers.get_all(HEADER).iter();
+    let Some(value) = values.next() else { return Ok(Instant::now() + default) };
+    let digits = value.to_str().ok().filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    let millis = digits.filter(|_| values.next().is_none()).and_then(|text| text.parse().ok());
     match millis.map(Duration::from_millis) {
         Some(timeout) if !timeout.is_zero() && timeout <= max => Ok(Instant::now() + timeout),
         _ => Err(Problem::bad(format!(
-            "Request-Timeout-Ms must be a whole number from 1 to {}",
+            "Request-Timeout-Ms must be one whole number from 1 to {}",
             max.as_millis()
         ))
         .with_field("Request-Timeout-Ms")),

@@ -204,7 +204,11 @@ fn faulty(error: FieldError, index: Option<usize>) -> Problem {
 /// The header `Idempotency-Key`: an id, quoted as the IETF draft has it or bare.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<Id>, Problem> {
     const KEY: &str = "idempotency-key";
-    let Some(value) = headers.get(KEY) else { return Ok(None) };
+    let mut values = headers.get_all(KEY).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Problem::bad("is given more than once").with_field("Idempotency-Key"));
+    }
     let text = value.to_str().unwrap_or_default();
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
     bare.parse()
