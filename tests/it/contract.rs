@@ -224,6 +224,8 @@ async fn malformed_requests_name_the_field_and_change_nothing() {
         let reply = server.client.post_with("/transfer", &[], &body).await.unwrap();
         assert_problem(&reply, 400, "not_applied");
         assert_eq!(reply.json["field"].as_str(), field, "{body}: {}", reply.text);
+        let detail = reply.json["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(field.unwrap_or_default()), "the text names it too: {detail}");
         // The same fault in an array names its place as well.
         if field.is_some() {
             let good = r#"{"id":9,"debit_account":1,"credit_account":2,"amount":1}"#;
@@ -376,6 +378,12 @@ async fn a_transfer_is_an_object_and_null_is_no_id() {
     assert_eq!(server.database.number("SELECT count(*) FROM giro.decisions").await, 0);
 }
 
+/// The reason of each item of an array, or "applied".
+fn answers(reply: &Reply) -> Vec<&str> {
+    let items = reply.json.as_array().expect("an array").iter();
+    items.map(|item| item["reason"].as_str().unwrap_or("applied")).collect()
+}
+
 #[tokio::test]
 async fn a_chain_is_not_half_applied() {
     let server = TestServer::start().await;
@@ -388,24 +396,10 @@ async fn a_chain_is_not_half_applied() {
         transfer(4, json!([])),
     ]);
     let reply = server.client.post("/transfers", &chain).await;
-    let answers: Vec<&str> = reply
-        .json
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|answer| answer["reason"].as_str().unwrap_or("applied"))
-        .collect();
-    assert_eq!(answers, ["not_supported", "not_supported", "not_supported", "applied"]);
+    assert_eq!(answers(&reply), ["not_supported", "not_supported", "not_supported", "applied"]);
     let chain = json!([{"id": 7, "flags": ["linked"]}, {"id": 8}, {"id": 9}]);
     let reply = server.client.post("/accounts", &chain).await;
-    let answers: Vec<&str> = reply
-        .json
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|answer| answer["reason"].as_str().unwrap_or("applied"))
-        .collect();
-    assert_eq!(answers, ["not_supported", "not_supported", "applied"]);
+    assert_eq!(answers(&reply), ["not_supported", "not_supported", "applied"]);
 }
 
 #[tokio::test]

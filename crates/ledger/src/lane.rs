@@ -99,7 +99,7 @@ impl<C: ArrayCall> Lane<C> {
 
     /// Nothing while it has a session, else why not.
     pub fn trouble(&self) -> Option<String> {
-        if self.current.borrow().as_ref().is_some_and(|prepared| prepared.session.is_usable()) {
+        if is_usable(&self.current.borrow()) {
             return None;
         }
         let last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
@@ -224,11 +224,8 @@ impl<C: ArrayCall> Lane<C> {
     }
 
     async fn usable(&self) -> Arc<Prepared> {
-        let usable = |current: &Option<Arc<Prepared>>| {
-            current.as_ref().is_some_and(|prepared| prepared.session.is_usable())
-        };
         let mut current = self.current.subscribe();
-        let current = current.wait_for(usable).await;
+        let current = current.wait_for(is_usable).await;
         // Unwrap safety: the sender is a field of self, and the predicate wants a session.
         current.expect("the lane lives").clone().expect("there is a session")
     }
@@ -243,6 +240,10 @@ impl<C: ArrayCall> Lane<C> {
         }
         *last = failure;
     }
+}
+
+fn is_usable(current: &Option<Arc<Prepared>>) -> bool {
+    current.as_ref().is_some_and(|prepared| prepared.session.is_usable())
 }
 
 /// The verdicts of a batch, request by request.

@@ -69,6 +69,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// A request with a fault in one field or header; `problem` is a clause that follows its name.
+    pub(crate) fn bad_field(field: &str, problem: &str) -> Self {
+        Self::bad(format!("{field} {problem}")).with_field(field)
+    }
+
     /// A request that was dispatched, and whose result was not learnt.
     pub(crate) fn unknown(detail: &'static str) -> Self {
         let mut problem = Self::new(StatusCode::GATEWAY_TIMEOUT, detail);

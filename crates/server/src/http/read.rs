@@ -61,12 +61,12 @@ fn key(
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<InLedger>, QueryRejection>,
 ) -> Result<Key, Problem> {
-    let Path(id) = path.map_err(|_| Problem::bad("the path is not UTF-8").with_field("id"))?;
-    let id = id.parse().map_err(|problem: &str| Problem::bad(problem).with_field("id"))?;
+    let Path(id) = path.map_err(|_| Problem::bad_field("id", "is not UTF-8"))?;
+    let id = id.parse().map_err(|problem| Problem::bad_field("id", problem))?;
     let Query(query) = query.map_err(|error| Problem::bad(error.body_text()))?;
     let ledger = i32::try_from(query.ledger.unwrap_or(1)).ok().filter(|ledger| *ledger > 0);
     let ledger = ledger.ok_or_else(|| {
-        Problem::bad("must be a whole number from 1 to 2147483647").with_field("ledger")
+        Problem::bad_field("ledger", "must be a whole number from 1 to 2147483647")
     })?;
     Ok(Key { ledger, id })
 }

@@ -20,6 +20,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
+/// May carry the id of a single transfer or account.
+const KEY: &str = "Idempotency-Key";
+
 /// One request's items, and each with its verdict.
 pub(crate) type Items<R> = Vec<Item<R>>;
 pub(crate) type Verdicts<R> = Vec<(Item<R>, Verdict<Applied<R>>)>;
@@ -74,8 +77,7 @@ impl<R: Resource> Intake<R> {
         if let Some(key) = key
             && *id.get_or_insert(key) != key
         {
-            let detail = "the body's id and Idempotency-Key are not the same";
-            return Err(Problem::bad(detail).with_field("Idempotency-Key"));
+            return Err(Problem::bad_field(KEY, "is not the id in the body"));
         }
         let item = R::parse(input).map_err(|error| faulty(error, None))?;
         let id = R::id(&item);
@@ -97,8 +99,8 @@ impl<R: Resource> Intake<R> {
         let (head, body) = request.into_parts();
         let deadline = self.deadline(&head.headers)?;
         if idempotency_key(&head.headers)?.is_some() {
-            let detail = "Idempotency-Key is for a single one; in an array each carries its own id";
-            return Err(Problem::bad(detail).with_field("Idempotency-Key"));
+            let problem = "is for a single one; in an array each carries its own id";
+            return Err(Problem::bad_field(KEY, problem));
         }
         let inputs: Vec<Object<R::Input>> =
             self.parse(&head.headers, body, self.limits.bulk_body_bytes).await?;
@@ -198,20 +200,17 @@ impl<R: Resource> Answer<R> {
 }
 
 fn faulty(error: FieldError, index: Option<usize>) -> Problem {
-    Problem::bad(error.to_string()).with_field(error.field).with_index(index)
+    Problem::bad_field(error.field, error.problem).with_index(index)
 }
 
 /// The header `Idempotency-Key`: an id, quoted as the IETF draft has it or bare.
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<Id>, Problem> {
-    const KEY: &str = "idempotency-key";
     let mut values = headers.get_all(KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(Problem::bad("is given more than once").with_field("Idempotency-Key"));
+        return Err(Problem::bad_field(KEY, "is given more than once"));
     }
     let text = value.to_str().unwrap_or_default();
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
-    bare.parse()
-        .map(Some)
-        .map_err(|problem: &str| Problem::bad(problem).with_field("Idempotency-Key"))
+    bare.parse().map(Some).map_err(|problem| Problem::bad_field(KEY, problem))
 }
