@@ -15,3 +15,4 @@ mod shutdown;
 mod slow_clients;
 mod stalled;
 mod structure;
+mod verify;

@@ -26,6 +26,11 @@ impl TestDatabase {
         Self::create("template1").await
     }
 
+    /// A copy with the same rows. Nobody may be in the original.
+    pub async fn copy(&self) -> Self {
+        Self::create(&self.name).await
+    }
+
     async fn create(template: &str) -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);

@@ -12,6 +12,7 @@
 //! | `reason` | why an item was refused |
 //! | `readers` | reads by SQL, on a pool of their own |
 //! | `connect`, `schema` | sessions, and the schema they expect |
+//! | `verify` | the audit of a whole ledger |
 //!
 //! Invariants:
 //! - Nobody is answered before the end of the reply, which comes after the commit.
@@ -39,6 +40,7 @@ mod reason;
 pub mod schema;
 mod timestamp;
 mod transfer;
+pub mod verify;
 
 pub use account::{AccountInput, AccountRecord, Balances, NewAccount};
 pub use amount::Amount;
