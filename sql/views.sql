@@ -32,7 +32,10 @@ SELECT d.ledger, d.id, d.seq, d.seq >> 16 AS batch_id, d.debit_account, d.credit
                 THEN 'expired' END,
            (SELECT 'expired' FROM giro.expirations e WHERE e.ledger = d.ledger AND e.id = d.id),
            'pending') END AS state,
-       d.flags AS flag_bits
+       d.flags AS flag_bits,
+       CASE WHEN d.timeout > 0 THEN
+           (SELECT o.expires_at FROM giro.open_holds o
+             WHERE o.ledger = d.ledger AND o.id = d.id) END AS expires_at
   FROM giro.decisions d
  WHERE d.reason IS NULL;
 

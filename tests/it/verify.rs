@@ -225,6 +225,10 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
         "UPDATE giro.decisions SET timeout = 1000000 WHERE id = id(124)"
     "a hold is posted after its time" finds "resolutions_match_holds" at Transfer(131);
         "UPDATE giro.decisions h SET timeout = 1, created_at = created_at - interval '1 minute' WHERE id = id(121)"
+    "an open hold will not be released" finds "open_holds_agree" at Transfer(126);
+        "DELETE FROM giro.open_holds WHERE id = id(126)"
+    "a resolved hold will be released again" finds "open_holds_agree" at Transfer(124);
+        "INSERT INTO giro.open_holds VALUES (1, id(124), now())"
     "an amount is altered" finds "balances_are_folds" at Account(2);
         "UPDATE giro.decisions SET amount = amount + 1 WHERE id = id(106)"
     "an amount is no amount" finds "decisions_are_valid" at Transfer(155);

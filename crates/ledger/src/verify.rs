@@ -133,6 +133,7 @@ async fn check(
 
     let mut fold = HoldFold::default();
     passes.run("holds", holds::SQL, &[], None, |row| fold.take(row, findings)).await?;
+    fold.end(findings);
 
     let reasons = decisions::reasons();
     let take = |row: &_| decisions::take(row, findings);

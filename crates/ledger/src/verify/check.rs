@@ -42,6 +42,7 @@ checks! {
     HistoryAgrees "history_agrees" "history rows" "The balance history has the balances after each transfer, and nothing else.";
     HoldsResolveOnce "holds_resolve_once" "holds" "What is posted, voided or expired is a hold, and no hold is so twice.";
     ResolutionsMatchHolds "resolutions_match_holds" "resolutions" "A resolution comes after its hold and in time, with its accounts and code, for no more than it holds.";
+    OpenHoldsAgree "open_holds_agree" "holds" "A hold waits for its expiry exactly while it has one and is open.";
     DecisionsAreValid "decisions_are_valid" "decisions" "Every transfer, refusal and account has values that the ledger accepts.";
     ChainsAreWhole "chains_are_whole" "transfers" "A linked transfer is followed by the next one of its chain.";
     RejectionsAreNotApplied "rejections_are_not_applied" "rejections" "A refused transfer has moved nothing.";

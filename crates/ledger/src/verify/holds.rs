@@ -14,19 +14,21 @@ const EXPIRATION: i16 = 3;
 /// A hold comes before what resolves it.
 pub(super) const SQL: &str = "
 SELECT hold, ledger, kind, seq, id, flags, amount, debit_account, credit_account, code, timeout,
-       created_at
+       created_at, expires_at
   FROM (
     SELECT CASE WHEN flag_bits & 2 <> 0 THEN id ELSE pending_id END AS hold, ledger,
            CASE WHEN flag_bits & 2 <> 0 THEN 0 ELSE 2 END::smallint AS kind, seq, id,
-           flag_bits AS flags, amount, debit_account, credit_account, code, timeout, created_at
+           flag_bits AS flags, amount, debit_account, credit_account, code, timeout, created_at,
+           expires_at
       FROM giro.transfers
      WHERE flag_bits & 2 <> 0 OR pending_id IS NOT NULL
     UNION ALL
-    SELECT id, ledger, 1::smallint, seq, id, flag_bits, NULL, NULL, NULL, NULL, NULL, created_at
+    SELECT id, ledger, 1::smallint, seq, id, flag_bits, NULL, NULL, NULL, NULL, NULL, created_at,
+           NULL
       FROM giro.rejections
      WHERE flag_bits & 2 <> 0
     UNION ALL
-    SELECT id, ledger, 3::smallint, seq, id, NULL, NULL, NULL, NULL, NULL, NULL, created_at
+    SELECT id, ledger, 3::smallint, seq, id, NULL, NULL, NULL, NULL, NULL, NULL, created_at, NULL
       FROM giro.expired_holds
   ) AS resolved
  ORDER BY hold, ledger, kind, seq";
@@ -40,6 +42,15 @@ struct Transfer {
     code: Option<i32>,
     timeout: i64,
     at: Moment,
+    /// The release that it waits for.
+    awaits: Option<Moment>,
+}
+
+impl Transfer {
+    /// When a hold's time is over.
+    fn ends(&self) -> Option<Moment> {
+        (self.timeout > 0).then(|| self.at.after_seconds(self.timeout))
+    }
 }
 
 /// Goes through the holds.
@@ -56,7 +67,8 @@ impl HoldFold {
     pub(super) fn take(&mut self, row: &Row, findings: &mut Findings) -> Result<(), Error> {
         let key = (row.try_get(1)?, Id(row.try_get::<_, Uuid>(0)?));
         if self.key != Some(key) {
-            *self = Self { key: Some(key), ..Self::default() };
+            self.end(findings);
+            self.key = Some(key);
         }
         let kind: i16 = row.try_get(2)?;
         let id = Id(row.try_get::<_, Uuid>(4)?);
@@ -68,6 +80,7 @@ impl HoldFold {
             code: row.try_get(9)?,
             timeout: row.try_get::<_, Option<i64>>(10)?.unwrap_or(0),
             at: row.try_get(11)?,
+            awaits: row.try_get(12)?,
         };
         match kind {
             HOLD => {
@@ -121,10 +134,7 @@ impl HoldFold {
             let expected = format!("a seq above {}", hold.seq);
             differ("it comes before its hold", expected, resolution.seq.to_string());
         }
-        let ends = match hold.timeout {
-            0 => None,
-            seconds => Some(hold.at.after_seconds(seconds)),
-        };
+        let ends = hold.ends();
         if kind == EXPIRATION {
             if ends.is_none_or(|ends| resolution.at < ends) {
                 let expected = ends.map_or("no expiry".into(), |ends| format!("from {ends} on"));
@@ -163,6 +173,29 @@ impl HoldFold {
             differ("it voids another amount than is held", held.to_string(), amount.to_string());
         } else if ours > theirs {
             differ("it posts more than is held", format!("at most {held}"), amount.to_string());
+        }
+    }
+
+    /// The last row of a hold was taken: it waits for its expiry, or has none, or is resolved.
+    pub(super) fn end(&mut self, findings: &mut Findings) {
+        let Self { key, hold, resolved_by, .. } = std::mem::take(self);
+        let (Some((ledger, id)), Some(hold)) = (key, hold) else { return };
+        findings.looked_at(Check::OpenHoldsAgree, 1);
+        let expected = hold.ends().filter(|_| resolved_by.is_none());
+        let agrees = match (expected, hold.awaits) {
+            (Some(expected), Some(awaits)) => expected.is_near(awaits),
+            (expected, awaits) => expected == awaits,
+        };
+        if !agrees {
+            let text = |moment: Option<Moment>| moment.map_or("none".into(), |at| at.to_string());
+            findings.add(Check::OpenHoldsAgree, || {
+                Finding::new("the release that the hold waits for is not its expiry")
+                    .ledger(ledger)
+                    .transfer(id)
+                    .seq(hold.seq)
+                    .expected(text(expected))
+                    .found(text(hold.awaits))
+            });
         }
     }
 }

@@ -63,6 +63,11 @@ impl Moment {
     pub(super) fn after_seconds(self, seconds: i64) -> Self {
         Self(seconds.saturating_mul(1_000_000).saturating_add(self.0))
     }
+
+    /// The same but for what PostgreSQL rounds: seconds of an interval are floating point.
+    pub(super) fn is_near(self, other: Self) -> bool {
+        self.0.abs_diff(other.0) <= 1024
+    }
 }
 
 impl fmt::Display for Moment {
