@@ -1,4 +1,5 @@
-//! What the documents show is what happens.
+//! What the documents show is what happens. With `GIRO_RECORD` in the environment, the tests of
+//! docs/sql.md and of the recipes write what happened instead.
 
 use giro_ledger::Reason;
 use giro_tests::TestServer;
@@ -8,8 +9,13 @@ use tokio::process::Command;
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
 const API: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
 
+/// Whether answers are to be recorded rather than compared.
+pub(super) fn recording() -> bool {
+    std::env::var_os("GIRO_RECORD").is_some()
+}
+
 /// The times and the numbers of batches differ from run to run.
-fn masked(text: &str) -> Value {
+pub(super) fn masked(text: &str) -> Value {
     let mut json: Value =
         serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
     fn mask(json: &mut Value) {

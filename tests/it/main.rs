@@ -13,5 +13,6 @@ mod roles;
 mod schema;
 mod shutdown;
 mod slow_clients;
+mod sql_examples;
 mod stalled;
 mod structure;
