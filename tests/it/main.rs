@@ -8,6 +8,7 @@ mod faults;
 mod idempotency;
 mod model;
 mod overload;
+mod recipes;
 mod replies;
 mod roles;
 mod schema;
