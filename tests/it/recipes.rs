@@ -29,6 +29,7 @@ async fn the_recipes_answer_as_recorded_and_again() {
         let (first, again) = (without_replayed(&first), without_replayed(&again));
         assert_eq!(first, again, "{name}, for the second time");
     }
+    server.database.assert_consistent().await;
 }
 
 /// Every script but what they share.
