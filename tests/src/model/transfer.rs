@@ -1,0 +1,82 @@
+//! Transfers, as they are asked for and as they are applied.
+
+use super::Key;
+
+flags! {
+    0 LINKED "linked";
+    1 PENDING "pending";
+    2 POST_PENDING "post_pending";
+    3 VOID_PENDING "void_pending";
+    4 BALANCING_DEBIT "balancing_debit";
+    5 BALANCING_CREDIT "balancing_credit";
+    6 CLOSING_DEBIT "closing_debit";
+    7 CLOSING_CREDIT "closing_credit";
+    8 IMPORTED "imported";
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its id.
+    pub id: u128,
+    /// Its ledger.
+    pub ledger: u32,
+    /// The account debited; 0: the hold's.
+    pub debit: u128,
+    /// The account credited; 0: the hold's.
+    pub credit: u128,
+    /// How much; only posting and voiding may leave it out.
+    pub amount: Option<u128>,
+    /// The caller's type; 0: the hold's.
+    pub code: u32,
+    /// Bits.
+    pub flags: u32,
+    /// The hold to post or void.
+    pub pending_id: Option<u128>,
+    /// Seconds until a hold expires; 0: never.
+    pub timeout: u64,
+    /// The caller's text.
+    pub reference: Option<String>,
+    /// The caller's object, as text.
+    pub metadata: Option<String>,
+    /// The version that the debit account must have.
+    pub expect_debit: Option<i64>,
+    /// The version that the credit account must have.
+    pub expect_credit: Option<i64>,
+    /// Posts or voids every hold of the chain.
+    pub scope_chain: bool,
+    /// When it happened, by another system.
+    pub timestamp: Option<i64>,
+}
+
+impl Transfer {
+    /// Its ledger and id.
+    pub fn key(&self) -> Key {
+        (self.ledger, self.id)
+    }
+
+    /// Whether any of these flags is set.
+    pub fn has(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+
+    /// Whether it posts or voids a hold.
+    pub fn resolves(&self) -> bool {
+        self.has(POST_PENDING | VOID_PENDING)
+    }
+}
+
+/// What the ledger made of a transfer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// The amount moved.
+    pub amount: u128,
+    /// The account debited.
+    pub debit: u128,
+    /// The account credited.
+    pub credit: u128,
+    /// Its code.
+    pub code: u32,
+    /// When.
+    pub created_at: i64,
+}
