@@ -20,6 +20,8 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA giro FROM PUBLIC, giro_server;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA giro FROM PUBLIC, giro_server;
 
 GRANT USAGE ON SCHEMA giro TO giro_server;
-GRANT SELECT ON giro.accounts, giro.transfers, giro.rejections, giro.schema_info TO giro_server;
-GRANT EXECUTE ON FUNCTION giro.apply_transfers, giro.create_accounts, giro.flag_names
+GRANT SELECT ON giro.accounts, giro.balances, giro.transfers, giro.entries, giro.balance_history,
+    giro.rejections, giro.expired_holds, giro.batch_log, giro.schema_info TO giro_server;
+GRANT EXECUTE ON FUNCTION giro.apply_transfers, giro.create_accounts, giro.expire_holds,
+    giro.settled_seq, giro.flag_names
     TO giro_server;

@@ -1,4 +1,5 @@
--- What users read: documented columns, joinable with their own tables. Replaced as a whole.
+-- What users read: documented columns, joinable with their own tables. Replaced as a whole; columns
+-- are only ever added, at the end.
 
 CREATE OR REPLACE VIEW giro.accounts AS
 SELECT s.ledger, s.id, s.code,
@@ -8,29 +9,80 @@ SELECT s.ledger, s.id, s.code,
        s.version, t.reference, t.metadata, s.created_at, s.changed_at
   FROM giro.account_state s
   JOIN giro.account_details t USING (ledger, id);
-COMMENT ON VIEW giro.accounts IS 'Accounts with their balances as of now.';
+
+CREATE OR REPLACE VIEW giro.balances AS
+SELECT ledger, id AS account, code, version,
+       credits_posted - debits_posted AS posted,
+       credits_posted - debits_posted - debits_pending AS available,
+       debits_pending, debits_posted, credits_pending, credits_posted, changed_at
+  FROM giro.account_state;
 
 CREATE OR REPLACE VIEW giro.transfers AS
-SELECT ledger, id, seq, seq >> 16 AS batch_id, debit_account, credit_account, amount, pending_id,
-       timeout, code,
-       giro.flag_names(flags, ARRAY['linked', 'pending', 'post_pending', 'void_pending',
+SELECT d.ledger, d.id, d.seq, d.seq >> 16 AS batch_id, d.debit_account, d.credit_account, d.amount,
+       d.pending_id, d.timeout, d.code,
+       giro.flag_names(d.flags, ARRAY['linked', 'pending', 'post_pending', 'void_pending',
            'balancing_debit', 'balancing_credit', 'closing_debit', 'closing_credit',
            'imported']) AS flags,
-       reference, metadata, created_at
-  FROM giro.decisions
- WHERE reason IS NULL;
-COMMENT ON VIEW giro.transfers IS
-    'Applied transfers. seq grows along the history of every account; nothing is ever changed.';
+       d.reference, d.metadata, d.created_at,
+       CASE WHEN d.flags & 2 <> 0 THEN coalesce(
+           (SELECT CASE WHEN r.flags & 4 <> 0 THEN 'posted' ELSE 'voided' END
+              FROM giro.decisions r
+             WHERE r.ledger = d.ledger AND r.pending_id = d.id AND r.reason IS NULL),
+           CASE WHEN d.created_at + make_interval(secs => nullif(d.timeout, 0)) <= clock_timestamp()
+                THEN 'expired' END,
+           (SELECT 'expired' FROM giro.expirations e WHERE e.ledger = d.ledger AND e.id = d.id),
+           'pending') END AS state
+  FROM giro.decisions d
+ WHERE d.reason IS NULL;
+
+-- Debit side, credit side; then both sides of holds that expired. Posting or voiding takes the whole
+-- hold off the pending balance.
+CREATE OR REPLACE VIEW giro.entries AS
+SELECT d.ledger, d.debit_account AS account, d.seq, d.id AS transfer_id, 'debit' AS side,
+       d.credit_account AS counterparty,
+       CASE WHEN d.flags & 2 <> 0 THEN d.amount WHEN d.pending_id IS NULL THEN 0
+            ELSE -(SELECT h.amount FROM giro.decisions h
+                    WHERE h.ledger = d.ledger AND h.id = d.pending_id) END AS pending,
+       CASE WHEN d.flags & (2 | 8) <> 0 THEN 0 ELSE d.amount END AS posted,
+       d.code, d.reference, d.metadata, d.created_at, false AS expired
+  FROM giro.decisions d WHERE d.reason IS NULL
+UNION ALL
+SELECT d.ledger, d.credit_account, d.seq, d.id, 'credit', d.debit_account,
+       CASE WHEN d.flags & 2 <> 0 THEN d.amount WHEN d.pending_id IS NULL THEN 0
+            ELSE -(SELECT h.amount FROM giro.decisions h
+                    WHERE h.ledger = d.ledger AND h.id = d.pending_id) END,
+       CASE WHEN d.flags & (2 | 8) <> 0 THEN 0 ELSE d.amount END,
+       d.code, d.reference, d.metadata, d.created_at, false
+  FROM giro.decisions d WHERE d.reason IS NULL
+UNION ALL
+SELECT d.ledger, d.debit_account, e.seq, d.id, 'debit', d.credit_account, -d.amount, 0,
+       d.code, d.reference, d.metadata, e.created_at, true
+  FROM giro.expirations e JOIN giro.decisions d ON d.ledger = e.ledger AND d.id = e.id
+UNION ALL
+SELECT d.ledger, d.credit_account, e.seq, d.id, 'credit', d.debit_account, -d.amount, 0,
+       d.code, d.reference, d.metadata, e.created_at, true
+  FROM giro.expirations e JOIN giro.decisions d ON d.ledger = e.ledger AND d.id = e.id;
+
+CREATE OR REPLACE VIEW giro.balance_history AS
+SELECT ledger, account, seq, version, debits_pending, debits_posted, credits_pending, credits_posted,
+       created_at
+  FROM giro.account_balances;
 
 CREATE OR REPLACE VIEW giro.rejections AS
 SELECT ledger, id, seq, seq >> 16 AS batch_id, reason, debit_account, credit_account, amount, code,
-       reference, metadata, created_at
+       reference, metadata, created_at, pending_id,
+       giro.flag_names(flags, ARRAY['linked', 'pending', 'post_pending', 'void_pending',
+           'balancing_debit', 'balancing_credit', 'closing_debit', 'closing_credit',
+           'imported']) AS flags
   FROM giro.decisions
  WHERE reason IS NOT NULL;
-COMMENT ON VIEW giro.rejections IS
-    'Transfers refused for a reason that depends on state: the id is burnt, the answer is final.';
+
+CREATE OR REPLACE VIEW giro.expired_holds AS
+SELECT ledger, id, seq, created_at FROM giro.expirations;
+
+CREATE OR REPLACE VIEW giro.batch_log AS
+SELECT id, kind, items, applied, rejected, replayed, server, created_at FROM giro.batches;
 
 CREATE OR REPLACE VIEW giro.schema_info AS
 SELECT (SELECT max(version) FROM giro.migrations) AS version, hash AS functions_hash, installed_at
   FROM giro.function_set;
-COMMENT ON VIEW giro.schema_info IS 'What giro serve compares with itself before it serves.';

@@ -1,14 +1,22 @@
 -- giro.apply_transfers: judges a batch of transfers in order and applies it in the caller's
--- transaction. Arrays in, one array element per column; arrays out, one element per transfer.
+-- transaction. Arrays in, one array element per column; arrays out, one element per transfer. The
+-- rules and their order of precedence are docs/semantics.md.
 --
 -- In   account_ledgers, account_ids: the distinct accounts of the batch, strictly ascending; this
---      is the lock order. debit_accounts and credit_accounts index into them, from 1.
+--      is the lock order. debit_accounts and credit_accounts index into them, from 1. A post or void
+--      inherits what it leaves out: a zero account, a zero code, a NULL amount.
 --      The arrays from pending_ids on may be NULL as a whole: no transfer carries the column.
+--      requests: chains (flag linked) end where it changes, and so does what the first import fixes.
+--      chain_scopes: the post or void resolves every hold of the chain whose first its pending_id is.
 --      token comes back as echo; not_after: raise GR001 rather than apply past this moment.
+--      dry_run: judge by one look at the live balances; lock nothing, write nothing.
 -- Out  reasons: NULL = applied. replayed: decided by an earlier transfer with the same id.
 --      seqs, created_ats: NULL where nothing was recorded.
--- Raises for a malformed call only, never for one bad transfer. SQLSTATE 23505 on decisions_pkey: an
--- id was decided by a concurrent batch meanwhile; the same call again sees it.
+--      result_debits, result_credits, result_codes: as applied; NULL as a whole when the batch posts
+--      and voids nothing.
+-- Raises for a malformed call only, never for one bad transfer. SQLSTATE 23505 on decisions_pkey, or
+-- 40001: an id was decided by a concurrent batch meanwhile; the same call again sees it. 54000: the
+-- chains to resolve are too many for one batch.
 CREATE OR REPLACE FUNCTION giro.apply_transfers(
     shard                  int,
     token                  bigint,
@@ -32,6 +40,7 @@ CREATE OR REPLACE FUNCTION giro.apply_transfers(
     expect_credit_versions bigint[],
     chain_scopes           boolean[],
     requests               int[],
+    dry_run                boolean DEFAULT false,
     OUT echo               bigint,
     OUT batch_id           bigint,
     OUT result_ids         uuid[],
@@ -39,7 +48,10 @@ CREATE OR REPLACE FUNCTION giro.apply_transfers(
     OUT replayed           boolean[],
     OUT seqs               bigint[],
     OUT result_amounts     numeric[],
-    OUT created_ats        timestamptz[]
+    OUT created_ats        timestamptz[],
+    OUT result_debits      uuid[],
+    OUT result_credits     uuid[],
+    OUT result_codes       int[]
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, giro, pg_temp
@@ -57,13 +69,34 @@ DECLARE
     AMOUNT_MAX CONSTANT numeric := 340282366920938463463374607431768211455;  -- 2^128 - 1
     ID_ZERO    CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-    LINKED CONSTANT int := 1;
+    TIME_MAX   CONSTANT timestamptz := '294276-12-31 23:59:59 UTC';
+    -- Flags of transfers.
+    LINKED          CONSTANT int := 1;
+    PENDING         CONSTANT int := 2;
+    POST_PENDING    CONSTANT int := 4;
+    VOID_PENDING    CONSTANT int := 8;
+    BALANCING_DEBIT CONSTANT int := 16;
+    BALANCING_CREDIT CONSTANT int := 32;
+    CLOSING_DEBIT   CONSTANT int := 64;
+    CLOSING_CREDIT  CONSTANT int := 128;
+    IMPORTED        CONSTANT int := 256;
+    RESOLVES        CONSTANT int := POST_PENDING | VOID_PENDING;
+    BALANCING       CONSTANT int := BALANCING_DEBIT | BALANCING_CREDIT;
+    CLOSING         CONSTANT int := CLOSING_DEBIT | CLOSING_CREDIT;
+    -- Flags of accounts.
     DEBITS_MUST_NOT_EXCEED_CREDITS CONSTANT int := 2;
     CREDITS_MUST_NOT_EXCEED_DEBITS CONSTANT int := 4;
+    HISTORY                        CONSTANT int := 8;
+    CLOSED                         CONSTANT int := 32;
 
     n               CONSTANT int := cardinality(ids);
     well_formed     boolean;
     repeats_ids     boolean;
+    all_flags       int;      -- set in any transfer
+    forms_differ    boolean;  -- from that of a direct transfer whose fields are all in range
+    importing       boolean;
+    now_at          timestamptz;
+    timeout_max     bigint;   -- seconds until the end of time
     -- Accounts, by their index in the call.
     account_flags   int[];
     overdrafts      numeric[];
@@ -74,19 +107,94 @@ DECLARE
     credits_posted  numeric[];
     versions        bigint[];
     versions_before bigint[];
-    now_at          timestamptz;
+    changed_ats     timestamptz[];
+    opened_ats      timestamptz[];  -- when the account was created; known while importing
+    places          int[];  -- where an account of the call is among those of the call and the holds
     -- Transfers, by position.
+    known_as        text[];  -- 'applied' or a reason, for an id that was decided before
+    faults          text[];  -- of imports
+    forms           text[];  -- of what a transfer alone can tell
     recorded        boolean[] := array_fill(false, ARRAY[n]);  -- decided for good by this call
     previous        int[];  -- the last earlier position with the same id
     deciders        int[];  -- the position of this call that decided the same id
+    hold_slots      int[];  -- the hold that a post or void names
+    own_slots       int[];  -- the hold that a pending transfer is
+    -- Holds, by slot: those named, the rest of their chains, those of this call.
+    hold_ledgers    int[];
+    hold_ids        uuid[];
+    hold_flags      int[];  -- NULL: there is no such transfer (yet)
+    hold_debits     int[];
+    hold_credits    int[];
+    hold_amounts    numeric[];
+    hold_codes      int[];
+    hold_ends       timestamptz[];
+    hold_fates      int[];  -- flags of what resolved it
+    hold_places     int[];  -- in its chain, from 1
+    hold_nexts      int[];  -- the slot of the next hold of its chain
+    holds_appeared  boolean;
+    -- Imports, by ledger.
+    import_ledgers  int[];
+    import_lasts    timestamptz[];
+    import_slot     int;
+    -- The chain that is being judged, and what it has changed.
+    chain_first     int;
+    chain_last      int;
+    chain_broken    boolean := false;
+    chain_burns     boolean := false;  -- broken for a reason that depends on state
+    chain_repeats   boolean;  -- every member had been applied before
+    chain_seqs      int;
+    chain_history   int;
+    chain_further   int;
+    chain_imports   timestamptz[];
+    chain_holds     int;
+    n_undo          int := 0;
+    undo_accounts   int[];
+    undo_debits_pending  numeric[];
+    undo_debits_posted   numeric[];
+    undo_credits_pending numeric[];
+    undo_credits_posted  numeric[];
+    undo_versions   bigint[];
+    undo_flags      int[];
+    undo_changed_ats timestamptz[];
+    n_undo_holds    int := 0;
+    undo_holds      int[];
+    undo_hold_flags int[];
+    undo_hold_fates int[];
+    -- Rows to write beside one decision a transfer: what else a chain scope resolves; history.
+    n_seqs          int := 0;
+    n_further       int := 0;
+    further_seqs    bigint[];
+    further_items   int[];
+    further_slots   int[];
+    further_amounts numeric[];
+    n_history       int := 0;
+    history_accounts int[];
+    history_seqs    bigint[];
+    history_versions bigint[];
+    history_debits_pending  numeric[];
+    history_debits_posted   numeric[];
+    history_credits_pending numeric[];
+    history_credits_posted  numeric[];
+    history_times   timestamptz[];
+    n_linked_holds  int := 0;
+    linked_holds    int[];
+    linked_firsts   int[];
+    linked_places   int[];
+    -- One transfer.
     known           record;
     amount          numeric;
+    held            numeric;
     reason          text;
+    burns           boolean;
+    time_at         timestamptz;
+    seq             bigint;
     n_updated       int;
     n_changed       int;
     d               int;
     c               int;
+    h               int;
     p               int;
+    x               int;
 BEGIN
     -- Check the call itself.
     SELECT count(*) = n
@@ -95,12 +203,18 @@ BEGIN
                    AND u.ledger >= 0
                    AND u.debit BETWEEN 1 AND cardinality(account_ids)
                    AND u.credit BETWEEN 1 AND cardinality(account_ids)
-                   AND u.amount BETWEEN 0 AND AMOUNT_MAX
-                   AND u.amount = trunc(u.amount)
+                   AND (u.amount BETWEEN 0 AND AMOUNT_MAX AND u.amount = trunc(u.amount)
+                        OR u.amount IS NULL AND u.flags & RESOLVES <> 0)
                    AND u.code BETWEEN 0 AND 65535
-                   AND u.flags >= 0) = n,
-           count(DISTINCT u.id) < n
-      INTO well_formed, repeats_ids
+                   AND u.flags BETWEEN 0 AND 511) = n,
+           count(DISTINCT u.id) < n,
+           coalesce(bit_or(u.flags), 0),
+           count(*) FILTER (WHERE u.debit <> u.credit AND u.ledger > 0 AND u.code > 0
+                              AND u.flags = 0 AND u.id > ID_ZERO AND u.id < ID_MAX) < n
+           OR pending_ids IS NOT NULL OR timeouts IS NOT NULL
+           OR ID_ZERO = ANY (account_ids) OR ID_MAX = ANY (account_ids),
+           bit_or(u.flags) & IMPORTED <> 0 OR timestamps IS NOT NULL
+      INTO well_formed, repeats_ids, all_flags, forms_differ, importing
       FROM unnest(ids, ledgers, debit_accounts, credit_accounts, amounts, codes, flags)
            AS u (id, ledger, debit, credit, amount, code, flags);
     IF n > 65535 OR well_formed IS NOT TRUE OR account_ids IS NULL OR account_ledgers IS NULL
@@ -121,7 +235,13 @@ BEGIN
        OR NOT giro.is_column(expect_debit_versions, n)
        OR NOT giro.is_column(expect_credit_versions, n)
        OR NOT giro.is_column(chain_scopes, n)
-       OR NOT giro.is_column(requests, n) THEN
+       OR NOT giro.is_column(requests, n)
+       OR 0 > ANY (timeouts)
+       OR EXISTS (SELECT FROM unnest(flags, timestamps) AS u (flags, moment)
+                   WHERE importing
+                     AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL OR NOT isfinite(u.moment)))
+       OR EXISTS (SELECT FROM unnest(flags, amounts, chain_scopes) AS u (flags, amount, scope)
+                   WHERE u.scope AND (u.amount IS NOT NULL OR u.flags & RESOLVES = 0)) THEN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -134,26 +254,52 @@ BEGIN
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    -- Lock the accounts in the order of the call, so that no two batches can deadlock.
-    SELECT array_agg(a.row_tid), array_agg(a.flags), array_agg(a.overdraft_limit),
-           array_agg(a.debits_pending), array_agg(a.debits_posted),
-           array_agg(a.credits_pending), array_agg(a.credits_posted),
-           array_agg(a.version), array_agg(a.version), max(a.changed_at)
-      INTO row_tids, account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
-           credits_posted, versions, versions_before, now_at
-      FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
-      LEFT JOIN LATERAL (SELECT s.*, s.ctid AS row_tid
-                           FROM giro.account_state s
-                          WHERE s.ledger = u.ledger AND s.id = u.id
-                            FOR NO KEY UPDATE) AS a ON true;
+    -- Find the holds that posts and voids name: their accounts are locked as well.
+    IF all_flags & RESOLVES <> 0 THEN
+        SELECT * INTO hold_slots, own_slots, hold_ledgers, hold_ids, hold_flags, hold_amounts,
+               hold_codes, hold_ends, hold_places, hold_nexts, hold_debits, hold_credits, places,
+               account_ledgers, account_ids
+          FROM giro.find_holds(account_ledgers, account_ids, ledgers, ids, flags, pending_ids,
+                               chain_scopes);
+        FOR i IN 1 .. n LOOP
+            debit_accounts[i] := places[debit_accounts[i]];
+            credit_accounts[i] := places[credit_accounts[i]];
+        END LOOP;
+    END IF;
+
+    -- Lock the accounts in ascending order, so that no two batches can deadlock.
+    IF dry_run THEN
+        SELECT array_agg(a.flags), array_agg(a.overdraft_limit),
+               array_agg(a.debits_pending), array_agg(a.debits_posted),
+               array_agg(a.credits_pending), array_agg(a.credits_posted),
+               array_agg(a.version), array_agg(a.changed_at), max(a.changed_at)
+          INTO account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
+               credits_posted, versions, changed_ats, now_at
+          FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
+          LEFT JOIN giro.account_state a ON a.ledger = u.ledger AND a.id = u.id;
+    ELSE
+        SELECT array_agg(a.row_tid), array_agg(a.flags), array_agg(a.overdraft_limit),
+               array_agg(a.debits_pending), array_agg(a.debits_posted),
+               array_agg(a.credits_pending), array_agg(a.credits_posted),
+               array_agg(a.version), array_agg(a.changed_at), max(a.changed_at)
+          INTO row_tids, account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
+               credits_posted, versions, changed_ats, now_at
+          FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
+          LEFT JOIN LATERAL (SELECT s.*, s.ctid AS row_tid
+                               FROM giro.account_state s
+                              WHERE s.ledger = u.ledger AND s.id = u.id
+                                FOR NO KEY UPDATE) AS a ON true;
+    END IF;
+    versions_before := versions;
     IF clock_timestamp() > not_after THEN
         RAISE EXCEPTION 'the batch reached its accounts only after %', not_after
             USING ERRCODE = 'GR001';
     END IF;
 
     -- Everything below is recorded under this number and moment.
-    batch_id := nextval('giro.batch_id');
+    batch_id := CASE WHEN dry_run THEN 0 ELSE giro.enter_batch() END;
     now_at := greatest(clock_timestamp(), now_at);
+    timeout_max := extract(epoch FROM TIME_MAX) - extract(epoch FROM now_at);
     echo := token;
     result_ids := ids;
     result_amounts := amounts;
@@ -162,14 +308,30 @@ BEGIN
     seqs := array_fill(NULL::bigint, ARRAY[n]);
     created_ats := array_fill(NULL::timestamptz, ARRAY[n]);
 
+    -- What became of the holds until now.
+    IF all_flags & RESOLVES <> 0 THEN
+        SELECT array_agg(r.flags ORDER BY u.slot), bool_or(k.id IS NOT NULL)
+          INTO hold_fates, holds_appeared
+          FROM unnest(hold_ledgers, hold_ids, hold_flags) WITH ORDINALITY
+               AS u (ledger, id, flags, slot)
+          LEFT JOIN giro.decisions r
+                 ON r.ledger = u.ledger AND r.pending_id = u.id AND r.reason IS NULL
+          LEFT JOIN giro.decisions k
+                 ON u.flags IS NULL AND k.ledger = u.ledger AND k.id = u.id AND k.reason IS NULL;
+        IF holds_appeared THEN
+            RAISE EXCEPTION 'a hold was made by a concurrent batch'
+                USING ERRCODE = 'serialization_failure';
+        END IF;
+    END IF;
+
     -- Ids decided earlier: in the table, or within this call.
     FOR known IN
-        SELECT u.position, k.reason, k.seq, k.amount, k.created_at,
+        SELECT u.position, k.reason, k.seq, k.amount, k.created_at, k.code,
                giro.transfer_difference(
                    k.flags, u.flags, k.pending_id, u.pending_id, k.timeout, u.timeout,
                    k.debit_account, account_ids[u.debit], k.credit_account, account_ids[u.credit],
-                   k.amount, u.amount, k.reference, u.reference, k.metadata, u.metadata,
-                   k.code, u.code) AS difference
+                   k.amount, u.amount, hold_amounts[hold_slots[u.position]],
+                   k.reference, u.reference, k.metadata, u.metadata, k.code, u.code) AS difference
           FROM unnest(ids, ledgers, flags, pending_ids, timeouts, debit_accounts, credit_accounts,
                       amounts, "references", metadatas, codes) WITH ORDINALITY
                AS u (id, ledger, flags, pending_id, timeout, debit, credit,
@@ -177,11 +339,16 @@ BEGIN
           JOIN giro.decisions k ON k.ledger = u.ledger AND k.id = u.id
     LOOP
         p := known.position;
-        reasons[p] := coalesce(known.reason, known.difference);
+        known_as[p] := coalesce(known.reason, known.difference, 'applied');
         replayed[p] := known.reason IS NOT NULL OR known.difference IS NULL;
         result_amounts[p] := known.amount;
         seqs[p] := known.seq;
         created_ats[p] := known.created_at;
+        IF known_as[p] = 'applied' AND flags[p] & RESOLVES <> 0 THEN
+            debit_accounts[p] := hold_debits[hold_slots[p]];
+            credit_accounts[p] := hold_credits[hold_slots[p]];
+            codes[p] := known.code;
+        END IF;
     END LOOP;
     IF repeats_ids THEN
         SELECT array_agg(w.previous ORDER BY w.position)
@@ -191,104 +358,500 @@ BEGIN
                   FROM unnest(ledgers, ids) WITH ORDINALITY AS u (ledger, id, position)) AS w;
     END IF;
 
+    -- What a transfer alone can tell, in order of precedence.
+    IF forms_differ THEN
+        SELECT array_agg(CASE
+                   WHEN u.id = ID_ZERO THEN 'id_must_not_be_zero'
+                   WHEN u.id = ID_MAX THEN 'id_must_not_be_max'
+                   WHEN u.flags & RESOLVES = RESOLVES
+                        OR u.flags & RESOLVES <> 0
+                           AND u.flags & (PENDING | BALANCING | CLOSING) <> 0
+                       THEN 'flags_are_mutually_exclusive'
+                   WHEN u.flags & RESOLVES = 0 AND account_ids[u.debit] = ID_ZERO
+                       THEN 'debit_account_must_not_be_zero'
+                   WHEN u.flags & RESOLVES = 0 AND account_ids[u.debit] = ID_MAX
+                       THEN 'debit_account_must_not_be_max'
+                   WHEN u.flags & RESOLVES = 0 AND account_ids[u.credit] = ID_ZERO
+                       THEN 'credit_account_must_not_be_zero'
+                   WHEN u.flags & RESOLVES = 0 AND account_ids[u.credit] = ID_MAX
+                       THEN 'credit_account_must_not_be_max'
+                   WHEN u.flags & RESOLVES = 0 AND u.debit = u.credit
+                       THEN 'accounts_must_be_different'
+                   WHEN u.flags & RESOLVES = 0 AND u.pending_id IS NOT NULL
+                       THEN 'pending_id_must_be_absent'
+                   WHEN u.flags & RESOLVES <> 0 AND coalesce(u.pending_id, ID_ZERO) = ID_ZERO
+                       THEN 'pending_id_must_not_be_zero'
+                   WHEN u.pending_id = ID_MAX THEN 'pending_id_must_not_be_max'
+                   WHEN u.pending_id = u.id THEN 'pending_id_must_be_different'
+                   WHEN u.timeout <> 0 AND u.flags & PENDING = 0
+                       THEN 'timeout_reserved_for_pending_transfer'
+                   WHEN u.flags & CLOSING <> 0 AND u.flags & PENDING = 0
+                       THEN 'closing_transfer_must_be_pending'
+                   WHEN u.ledger = 0 THEN 'ledger_must_not_be_zero'
+                   WHEN u.flags & RESOLVES = 0 AND u.code = 0 THEN 'code_must_not_be_zero'
+               END ORDER BY u.position)
+          INTO forms
+          FROM unnest(ids, flags, debit_accounts, credit_accounts, pending_ids, timeouts, ledgers,
+                      codes) WITH ORDINALITY
+               AS u (id, flags, debit, credit, pending_id, timeout, ledger, code, position);
+    END IF;
+    IF importing THEN
+        SELECT array_agg(CASE
+                   WHEN w.first_flags & IMPORTED <> 0 AND w.flags & IMPORTED = 0
+                       THEN 'imported_event_expected'
+                   WHEN w.first_flags & IMPORTED = 0 AND w.flags & IMPORTED <> 0
+                       THEN 'imported_event_not_expected'
+                   WHEN w.flags & IMPORTED = 0 AND w.moment IS NOT NULL
+                       THEN 'timestamp_must_be_absent'
+                   WHEN w.moment >= now_at THEN 'imported_event_timestamp_must_not_advance'
+               END ORDER BY w.position)
+          INTO faults
+          FROM (SELECT u.*, first_value(u.flags)
+                               OVER (PARTITION BY u.request ORDER BY u.position) AS first_flags
+                  FROM unnest(flags, timestamps, requests) WITH ORDINALITY
+                       AS u (flags, moment, request, position)) AS w;
+        SELECT array_agg(a.created_at) INTO opened_ats
+          FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
+          LEFT JOIN giro.account_state a ON a.ledger = u.ledger AND a.id = u.id;
+        -- Imports into a ledger are in one order: its row is locked after the accounts.
+        IF NOT dry_run THEN
+            INSERT INTO giro.imports AS i (ledger, kind, last_at)
+            SELECT DISTINCT u.ledger, 'transfers', timestamptz '-infinity'
+              FROM unnest(ledgers, flags) AS u (ledger, flags)
+             WHERE u.flags & IMPORTED <> 0 AND u.ledger > 0
+             ORDER BY u.ledger
+                ON CONFLICT (ledger, kind) DO UPDATE SET last_at = i.last_at;
+        END IF;
+        SELECT array_agg(u.ledger), array_agg(i.last_at)
+          INTO import_ledgers, import_lasts
+          FROM (SELECT DISTINCT ledger FROM unnest(ledgers) AS t (ledger)) AS u
+          LEFT JOIN giro.imports i ON i.ledger = u.ledger AND i.kind = 'transfers';
+    END IF;
+
     -- Judge one after another: each transfer sees the effects of those before it.
     FOR i IN 1 .. n LOOP
-        CONTINUE WHEN seqs[i] IS NOT NULL;
-
-        IF previous[i] IS NOT NULL THEN
-            p := CASE WHEN recorded[previous[i]] THEN previous[i] ELSE deciders[previous[i]] END;
-            deciders[i] := p;
-            IF p IS NOT NULL THEN
-                reason := giro.transfer_difference(
-                    flags[p], flags[i], pending_ids[p], pending_ids[i], timeouts[p], timeouts[i],
-                    account_ids[debit_accounts[p]], account_ids[debit_accounts[i]],
-                    account_ids[credit_accounts[p]], account_ids[credit_accounts[i]],
-                    amounts[p], amounts[i], "references"[p], "references"[i],
-                    metadatas[p], metadatas[i], codes[p], codes[i]);
-                reasons[i] := coalesce(reasons[p], reason);
-                replayed[i] := reasons[p] IS NOT NULL OR reason IS NULL;
-                result_amounts[i] := result_amounts[p];
-                seqs[i] := seqs[p];
-                created_ats[i] := now_at;
-                CONTINUE;
-            END IF;
-        END IF;
-
         d := debit_accounts[i];
         c := credit_accounts[i];
         amount := amounts[i];
-        -- In order of precedence: the first that holds is the answer.
-        reason := CASE
-            WHEN ids[i] = ID_ZERO THEN 'id_must_not_be_zero'
-            WHEN ids[i] = ID_MAX THEN 'id_must_not_be_max'
-            -- Also the end of a chain, which has no flag of its own: a chain is never half applied.
-            WHEN flags[i] <> 0 OR (flags[i - 1] & LINKED <> 0
-                                   AND requests[i - 1] IS NOT DISTINCT FROM requests[i])
-                 OR timestamps[i] IS NOT NULL OR chain_scopes[i]
-                 OR expect_debit_versions[i] IS NOT NULL OR expect_credit_versions[i] IS NOT NULL
-                THEN 'not_supported'
-            WHEN account_ids[d] = ID_ZERO THEN 'debit_account_must_not_be_zero'
-            WHEN account_ids[d] = ID_MAX THEN 'debit_account_must_not_be_max'
-            WHEN account_ids[c] = ID_ZERO THEN 'credit_account_must_not_be_zero'
-            WHEN account_ids[c] = ID_MAX THEN 'credit_account_must_not_be_max'
-            WHEN d = c THEN 'accounts_must_be_different'
-            WHEN pending_ids[i] IS NOT NULL THEN 'pending_id_must_be_absent'
-            WHEN timeouts[i] <> 0 THEN 'timeout_reserved_for_pending_transfer'
-            WHEN ledgers[i] = 0 THEN 'ledger_must_not_be_zero'
-            WHEN codes[i] = 0 THEN 'code_must_not_be_zero'
-            WHEN versions[d] IS NULL THEN 'debit_account_not_found'
-            WHEN versions[c] IS NULL THEN 'credit_account_not_found'
-            WHEN account_ledgers[d] <> account_ledgers[c] THEN 'accounts_must_have_the_same_ledger'
-            WHEN account_ledgers[d] <> ledgers[i]
-                THEN 'transfer_must_have_the_same_ledger_as_accounts'
-            WHEN debits_posted[d] + amount > AMOUNT_MAX THEN 'overflows_debits_posted'
-            WHEN credits_posted[c] + amount > AMOUNT_MAX THEN 'overflows_credits_posted'
-            WHEN debits_pending[d] + debits_posted[d] + amount > AMOUNT_MAX THEN 'overflows_debits'
-            WHEN credits_pending[c] + credits_posted[c] + amount > AMOUNT_MAX
-                THEN 'overflows_credits'
-            WHEN account_flags[d] & DEBITS_MUST_NOT_EXCEED_CREDITS <> 0
-                 AND debits_pending[d] + debits_posted[d] + amount > credits_posted[d] + overdrafts[d]
-                THEN 'exceeds_credits'
-            WHEN account_flags[c] & CREDITS_MUST_NOT_EXCEED_DEBITS <> 0
-                 AND credits_pending[c] + credits_posted[c] + amount > debits_posted[c] + overdrafts[c]
-                THEN 'exceeds_debits'
-        END;
-
-        IF reason IS NULL THEN
-            debits_posted[d] := debits_posted[d] + amount;
-            credits_posted[c] := credits_posted[c] + amount;
-            versions[d] := versions[d] + 1;
-            versions[c] := versions[c] + 1;
-        ELSE
-            reasons[i] := reason;
-            -- Only a refusal that depends on state burns the id.
-            CONTINUE WHEN reason NOT IN ('debit_account_not_found', 'credit_account_not_found',
-                                         'exceeds_credits', 'exceeds_debits');
+        time_at := now_at;
+        IF importing AND flags[i] & IMPORTED <> 0 THEN
+            time_at := timestamps[i];
+            import_slot := array_position(import_ledgers, ledgers[i]);
         END IF;
-        recorded[i] := true;
-        seqs[i] := batch_id * 65536 + i;
-        created_ats[i] := now_at;
+        burns := false;
+
+        -- A chain opens.
+        IF flags[i] & LINKED <> 0 AND chain_first IS NULL THEN
+            chain_first := i;
+            chain_last := i;
+            WHILE flags[chain_last] & LINKED <> 0 AND chain_last < n
+                  AND requests[chain_last + 1] IS NOT DISTINCT FROM requests[i] LOOP
+                chain_last := chain_last + 1;
+            END LOOP;
+            chain_seqs := n_seqs;
+            chain_history := n_history;
+            chain_further := n_further;
+            chain_imports := import_lasts;
+            n_undo := 0;
+            n_undo_holds := 0;
+        END IF;
+
+        -- Ids decided by an earlier transfer of this call.
+        IF repeats_ids THEN
+            FOR j IN i .. CASE WHEN chain_first = i THEN chain_last ELSE i END LOOP
+                CONTINUE WHEN known_as[j] IS NOT NULL OR previous[j] IS NULL;
+                p := CASE WHEN recorded[previous[j]] THEN previous[j] ELSE deciders[previous[j]] END;
+                CONTINUE WHEN p IS NULL;
+                deciders[j] := p;
+                known_as[j] := coalesce(reasons[p], giro.transfer_difference(
+                    flags[p], flags[j], pending_ids[p], pending_ids[j], timeouts[p], timeouts[j],
+                    account_ids[debit_accounts[p]], account_ids[debit_accounts[j]],
+                    account_ids[credit_accounts[p]], account_ids[credit_accounts[j]],
+                    result_amounts[p], amounts[j], hold_amounts[hold_slots[p]],
+                    "references"[p], "references"[j], metadatas[p], metadatas[j],
+                    codes[p], codes[j]), 'applied');
+                replayed[j] := reasons[p] IS NOT NULL OR known_as[j] = 'applied';
+                result_amounts[j] := result_amounts[p];
+                seqs[j] := seqs[p];
+                created_ats[j] := created_ats[p];
+                IF known_as[j] = 'applied' THEN
+                    debit_accounts[j] := debit_accounts[p];
+                    credit_accounts[j] := credit_accounts[p];
+                    codes[j] := codes[p];
+                END IF;
+            END LOOP;
+        END IF;
+        IF chain_first = i THEN
+            chain_repeats := true;
+            FOR j IN chain_first .. chain_last LOOP
+                chain_repeats := chain_repeats AND known_as[j] IS NOT DISTINCT FROM 'applied';
+            END LOOP;
+        END IF;
+
+        -- In order of precedence: the first that holds is the answer. A burnt id keeps its own.
+        reason := CASE
+            WHEN chain_broken AND replayed[i] AND known_as[i] <> 'applied' THEN known_as[i]
+            WHEN chain_broken THEN 'linked_event_failed'
+            WHEN i = chain_last AND flags[i] & LINKED <> 0 THEN 'linked_event_chain_open'
+            WHEN faults[i] IS NOT NULL THEN faults[i]
+            WHEN known_as[i] <> 'applied' THEN known_as[i]
+            WHEN known_as[i] = 'applied' AND NOT chain_repeats THEN 'exists'
+            WHEN known_as[i] = 'applied' THEN NULL
+            ELSE forms[i]
+        END;
+        IF reason IS NOT NULL THEN
+            burns := replayed[i] AND reason = known_as[i];
+            replayed[i] := burns;
+
+        ELSIF known_as[i] IS NOT NULL THEN
+            NULL;  -- a repetition: applied before
+
+        -- Direct transfers and holds.
+        ELSIF flags[i] & RESOLVES = 0 THEN
+            IF flags[i] & BALANCING_DEBIT <> 0 THEN
+                amount := least(amount, greatest(0, credits_posted[d] + overdrafts[d]
+                                                    - debits_posted[d] - debits_pending[d]));
+            END IF;
+            IF flags[i] & BALANCING_CREDIT <> 0 THEN
+                amount := least(amount, greatest(0, debits_posted[c] + overdrafts[c]
+                                                    - credits_posted[c] - credits_pending[c]));
+            END IF;
+            reason := CASE
+                WHEN versions[d] IS NULL THEN 'debit_account_not_found'
+                WHEN versions[c] IS NULL THEN 'credit_account_not_found'
+                WHEN account_ledgers[d] <> account_ledgers[c]
+                    THEN 'accounts_must_have_the_same_ledger'
+                WHEN account_ledgers[d] <> ledgers[i]
+                    THEN 'transfer_must_have_the_same_ledger_as_accounts'
+                WHEN flags[i] & IMPORTED <> 0 AND (
+                         time_at <= import_lasts[import_slot]
+                         OR time_at <= changed_ats[d] AND versions[d] > 0
+                         OR time_at <= changed_ats[c] AND versions[c] > 0)
+                    THEN 'imported_event_timestamp_must_not_regress'
+                WHEN flags[i] & IMPORTED <> 0 AND time_at <= opened_ats[d]
+                    THEN 'imported_event_timestamp_must_postdate_debit_account'
+                WHEN flags[i] & IMPORTED <> 0 AND time_at <= opened_ats[c]
+                    THEN 'imported_event_timestamp_must_postdate_credit_account'
+                WHEN flags[i] & IMPORTED <> 0 AND timeouts[i] <> 0
+                    THEN 'imported_event_timeout_must_be_zero'
+                WHEN account_flags[d] & CLOSED <> 0 THEN 'debit_account_already_closed'
+                WHEN account_flags[c] & CLOSED <> 0 THEN 'credit_account_already_closed'
+                WHEN flags[i] & PENDING <> 0 AND debits_pending[d] + amount > AMOUNT_MAX
+                    THEN 'overflows_debits_pending'
+                WHEN flags[i] & PENDING <> 0 AND credits_pending[c] + amount > AMOUNT_MAX
+                    THEN 'overflows_credits_pending'
+                WHEN debits_posted[d] + amount > AMOUNT_MAX THEN 'overflows_debits_posted'
+                WHEN credits_posted[c] + amount > AMOUNT_MAX THEN 'overflows_credits_posted'
+                WHEN debits_pending[d] + debits_posted[d] + amount > AMOUNT_MAX
+                    THEN 'overflows_debits'
+                WHEN credits_pending[c] + credits_posted[c] + amount > AMOUNT_MAX
+                    THEN 'overflows_credits'
+                WHEN timeouts[i] > timeout_max THEN 'overflows_timeout'
+                WHEN expect_debit_versions[i] <> versions[d]
+                     OR expect_credit_versions[i] <> versions[c] THEN 'version_mismatch'
+                WHEN account_flags[d] & DEBITS_MUST_NOT_EXCEED_CREDITS <> 0
+                     AND debits_pending[d] + debits_posted[d] + amount
+                         > credits_posted[d] + overdrafts[d] THEN 'exceeds_credits'
+                WHEN account_flags[c] & CREDITS_MUST_NOT_EXCEED_DEBITS <> 0
+                     AND credits_pending[c] + credits_posted[c] + amount
+                         > debits_posted[c] + overdrafts[c] THEN 'exceeds_debits'
+            END;
+
+        -- Posts and voids: one hold, or by chain scope all of its chain or none.
+        ELSE
+            h := hold_slots[i];
+            reason := CASE
+                WHEN hold_flags[h] IS NULL OR chain_scopes[i] AND hold_places[h] > 1
+                    THEN 'pending_transfer_not_found'
+                WHEN hold_flags[h] & PENDING = 0 THEN 'pending_transfer_not_pending'
+                WHEN account_ids[d] NOT IN (ID_ZERO, account_ids[hold_debits[h]])
+                    THEN 'pending_transfer_has_different_debit_account'
+                WHEN account_ids[c] NOT IN (ID_ZERO, account_ids[hold_credits[h]])
+                    THEN 'pending_transfer_has_different_credit_account'
+                WHEN account_ledgers[d] <> ledgers[i] OR account_ledgers[c] <> ledgers[i]
+                    THEN 'pending_transfer_has_different_ledger'
+                WHEN codes[i] NOT IN (0, hold_codes[h]) THEN 'pending_transfer_has_different_code'
+                WHEN flags[i] & POST_PENDING <> 0 AND amount > hold_amounts[h]
+                     AND amount < AMOUNT_MAX THEN 'exceeds_pending_transfer_amount'
+                WHEN flags[i] & VOID_PENDING <> 0 AND amount <> hold_amounts[h]
+                    THEN 'pending_transfer_has_different_amount'
+            END;
+            WHILE reason IS NULL AND h IS NOT NULL LOOP
+                d := hold_debits[h];
+                c := hold_credits[h];
+                reason := CASE
+                    WHEN hold_fates[h] & POST_PENDING <> 0 THEN 'pending_transfer_already_posted'
+                    WHEN hold_fates[h] & VOID_PENDING <> 0 THEN 'pending_transfer_already_voided'
+                    WHEN hold_ends[h] <= now_at THEN 'pending_transfer_expired'
+                    WHEN flags[i] & IMPORTED <> 0 AND (
+                             time_at <= import_lasts[import_slot]
+                             OR time_at <= changed_ats[d] OR time_at <= changed_ats[c])
+                        THEN 'imported_event_timestamp_must_not_regress'
+                    WHEN flags[i] & VOID_PENDING = 0 AND account_flags[d] & CLOSED <> 0
+                        THEN 'debit_account_already_closed'
+                    WHEN flags[i] & VOID_PENDING = 0 AND account_flags[c] & CLOSED <> 0
+                        THEN 'credit_account_already_closed'
+                    WHEN h = hold_slots[i] AND (expect_debit_versions[i] <> versions[d]
+                                                OR expect_credit_versions[i] <> versions[c])
+                        THEN 'version_mismatch'
+                END;
+                h := CASE WHEN chain_scopes[i] THEN hold_nexts[h] END;
+            END LOOP;
+        END IF;
+
+        -- Refused: only a refusal that depends on state burns the id, and those of its chain.
+        IF reason IS NOT NULL THEN
+            reasons[i] := reason;
+            IF NOT burns AND (
+                   known_as[i] IS NULL AND reason IN (
+                       'debit_account_not_found', 'credit_account_not_found',
+                       'pending_transfer_not_found', 'debit_account_already_closed',
+                       'credit_account_already_closed', 'version_mismatch', 'exceeds_credits',
+                       'exceeds_debits')
+                   OR reason = 'linked_event_failed' AND chain_burns AND known_as[i] IS NULL
+                      AND ids[i] NOT IN (ID_ZERO, ID_MAX)) THEN
+                burns := true;
+                recorded[i] := true;
+            END IF;
+            IF chain_first IS NOT NULL AND NOT chain_broken THEN
+                chain_broken := true;
+                chain_burns := burns;
+                -- Undo what the chain has changed, the last first.
+                FOR u IN REVERSE n_undo .. 1 LOOP
+                    x := undo_accounts[u];
+                    debits_pending[x] := undo_debits_pending[u];
+                    debits_posted[x] := undo_debits_posted[u];
+                    credits_pending[x] := undo_credits_pending[u];
+                    credits_posted[x] := undo_credits_posted[u];
+                    versions[x] := undo_versions[u];
+                    account_flags[x] := undo_flags[u];
+                    changed_ats[x] := undo_changed_ats[u];
+                END LOOP;
+                FOR u IN REVERSE n_undo_holds .. 1 LOOP
+                    hold_flags[undo_holds[u]] := undo_hold_flags[u];
+                    hold_fates[undo_holds[u]] := undo_hold_fates[u];
+                END LOOP;
+                n_seqs := chain_seqs;
+                n_history := chain_history;
+                n_further := chain_further;
+                import_lasts := chain_imports;
+                FOR j IN chain_first .. i - 1 LOOP
+                    reasons[j] := 'linked_event_failed';
+                    replayed[j] := false;
+                    CONTINUE WHEN known_as[j] IS NOT NULL;
+                    result_amounts[j] := amounts[j];
+                    recorded[j] := chain_burns;
+                    n_seqs := n_seqs + recorded[j]::int;
+                    seqs[j] := CASE WHEN recorded[j] THEN batch_id * 65536 + n_seqs END;
+                    created_ats[j] := CASE WHEN recorded[j] THEN now_at END;
+                END LOOP;
+            END IF;
+            IF recorded[i] THEN
+                n_seqs := n_seqs + 1;
+                seqs[i] := batch_id * 65536 + n_seqs;
+                created_ats[i] := now_at;
+            END IF;
+
+        -- Applied: one movement, or one for each hold that is resolved.
+        ELSIF known_as[i] IS NULL THEN
+            recorded[i] := true;
+            h := CASE WHEN flags[i] & RESOLVES <> 0 THEN hold_slots[i] END;
+            LOOP
+                IF h IS NOT NULL THEN
+                    d := hold_debits[h];
+                    c := hold_credits[h];
+                END IF;
+                IF chain_first IS NOT NULL THEN
+                    FOREACH x IN ARRAY ARRAY[d, c] LOOP
+                        n_undo := n_undo + 1;
+                        undo_accounts[n_undo] := x;
+                        undo_debits_pending[n_undo] := debits_pending[x];
+                        undo_debits_posted[n_undo] := debits_posted[x];
+                        undo_credits_pending[n_undo] := credits_pending[x];
+                        undo_credits_posted[n_undo] := credits_posted[x];
+                        undo_versions[n_undo] := versions[x];
+                        undo_flags[n_undo] := account_flags[x];
+                        undo_changed_ats[n_undo] := changed_ats[x];
+                    END LOOP;
+                    x := coalesce(h, own_slots[i]);
+                    IF x IS NOT NULL THEN
+                        n_undo_holds := n_undo_holds + 1;
+                        undo_holds[n_undo_holds] := x;
+                        undo_hold_flags[n_undo_holds] := hold_flags[x];
+                        undo_hold_fates[n_undo_holds] := hold_fates[x];
+                    END IF;
+                END IF;
+
+                IF h IS NOT NULL THEN
+                    held := hold_amounts[h];
+                    debits_pending[d] := debits_pending[d] - held;
+                    credits_pending[c] := credits_pending[c] - held;
+                    amount := least(coalesce(amounts[i], AMOUNT_MAX), held);
+                    IF flags[i] & POST_PENDING <> 0 THEN
+                        debits_posted[d] := debits_posted[d] + amount;
+                        credits_posted[c] := credits_posted[c] + amount;
+                    ELSIF hold_flags[h] & CLOSING <> 0 THEN
+                        IF hold_flags[h] & CLOSING_DEBIT <> 0 THEN
+                            account_flags[d] := account_flags[d] & ~CLOSED;
+                        END IF;
+                        IF hold_flags[h] & CLOSING_CREDIT <> 0 THEN
+                            account_flags[c] := account_flags[c] & ~CLOSED;
+                        END IF;
+                    END IF;
+                    hold_fates[h] := flags[i];
+                ELSIF flags[i] & PENDING = 0 THEN
+                    debits_posted[d] := debits_posted[d] + amount;
+                    credits_posted[c] := credits_posted[c] + amount;
+                ELSE
+                    debits_pending[d] := debits_pending[d] + amount;
+                    credits_pending[c] := credits_pending[c] + amount;
+                    IF flags[i] & CLOSING_DEBIT <> 0 THEN
+                        account_flags[d] := account_flags[d] | CLOSED;
+                    END IF;
+                    IF flags[i] & CLOSING_CREDIT <> 0 THEN
+                        account_flags[c] := account_flags[c] | CLOSED;
+                    END IF;
+                    x := own_slots[i];
+                    IF x IS NOT NULL THEN
+                        hold_flags[x] := flags[i];
+                        hold_debits[x] := d;
+                        hold_credits[x] := c;
+                        hold_amounts[x] := amount;
+                        hold_codes[x] := codes[i];
+                        hold_ends[x] := now_at + make_interval(secs => nullif(timeouts[i], 0));
+                    END IF;
+                END IF;
+                versions[d] := versions[d] + 1;
+                versions[c] := versions[c] + 1;
+
+                n_seqs := n_seqs + 1;
+                seq := batch_id * 65536 + n_seqs;
+                IF (account_flags[d] | account_flags[c]) & HISTORY <> 0 THEN
+                    FOREACH x IN ARRAY ARRAY[d, c] LOOP
+                        CONTINUE WHEN account_flags[x] & HISTORY = 0;
+                        n_history := n_history + 1;
+                        history_accounts[n_history] := x;
+                        history_seqs[n_history] := seq;
+                        history_versions[n_history] := versions[x];
+                        history_debits_pending[n_history] := debits_pending[x];
+                        history_debits_posted[n_history] := debits_posted[x];
+                        history_credits_pending[n_history] := credits_pending[x];
+                        history_credits_posted[n_history] := credits_posted[x];
+                        history_times[n_history] := time_at;
+                    END LOOP;
+                END IF;
+                IF importing THEN
+                    changed_ats[d] := time_at;
+                    changed_ats[c] := time_at;
+                END IF;
+                IF seqs[i] IS NULL THEN
+                    seqs[i] := seq;
+                    created_ats[i] := time_at;
+                    IF flags[i] <> 0 THEN
+                        result_amounts[i] := amount;
+                    END IF;
+                    IF h IS NOT NULL THEN
+                        debit_accounts[i] := d;
+                        credit_accounts[i] := c;
+                        codes[i] := hold_codes[h];
+                    END IF;
+                ELSE
+                    n_further := n_further + 1;
+                    further_seqs[n_further] := seq;
+                    further_items[n_further] := i;
+                    further_slots[n_further] := h;
+                    further_amounts[n_further] := amount;
+                END IF;
+                h := CASE WHEN chain_scopes[i] THEN hold_nexts[h] END;
+                EXIT WHEN h IS NULL;
+            END LOOP;
+            IF flags[i] & IMPORTED <> 0 THEN
+                import_lasts[import_slot] := time_at;
+            END IF;
+        END IF;
+
+        -- A chain ends. Several holds of one that stands are remembered as its holds.
+        IF i = chain_last THEN
+            IF all_flags & PENDING <> 0 AND NOT chain_broken AND NOT chain_repeats THEN
+                chain_holds := 0;
+                p := NULL;
+                FOR j IN chain_first .. chain_last LOOP
+                    CONTINUE WHEN flags[j] & PENDING = 0;
+                    chain_holds := chain_holds + 1;
+                    linked_holds[n_linked_holds + chain_holds] := j;
+                    linked_firsts[n_linked_holds + chain_holds] :=
+                        linked_holds[n_linked_holds + 1];
+                    linked_places[n_linked_holds + chain_holds] := chain_holds;
+                    IF own_slots[j] IS NOT NULL THEN
+                        hold_places[own_slots[j]] := chain_holds;
+                        IF p IS NOT NULL THEN
+                            hold_nexts[p] := own_slots[j];
+                        END IF;
+                        p := own_slots[j];
+                    END IF;
+                END LOOP;
+                n_linked_holds := n_linked_holds + CASE WHEN chain_holds > 1 THEN chain_holds ELSE 0 END;
+            END IF;
+            chain_first := NULL;
+            chain_last := NULL;
+            chain_broken := false;
+            chain_burns := false;
+            chain_repeats := NULL;
+        END IF;
     END LOOP;
+
+    IF all_flags & RESOLVES <> 0 THEN
+        SELECT array_agg(account_ids[u.debit] ORDER BY u.position),
+               array_agg(account_ids[u.credit] ORDER BY u.position)
+          INTO result_debits, result_credits
+          FROM unnest(debit_accounts, credit_accounts) WITH ORDINALITY AS u (debit, credit, position);
+        result_codes := codes;
+    END IF;
+    IF dry_run THEN
+        RETURN;
+    END IF;
+    IF n_seqs > 65535 THEN
+        RAISE EXCEPTION 'the batch makes % transfers: at most 65535 fit', n_seqs
+            USING ERRCODE = 'program_limit_exceeded';
+    END IF;
 
     -- Write in sets, ids ascending after the accounts: one order for every writer.
     INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
                                 credit_account, amount, pending_id, timeout, reason, reference,
                                 metadata)
-    SELECT u.seq, now_at, u.ledger, u.code, u.flags, u.id, account_ids[u.debit],
-           account_ids[u.credit], u.amount, u.pending_id, u.timeout, u.reason, u.reference,
-           u.metadata
-      FROM unnest(recorded, seqs, ledgers, codes, flags, ids, debit_accounts, credit_accounts,
-                  amounts, pending_ids, timeouts, reasons, "references", metadatas)
-           AS u (recorded, seq, ledger, code, flags, id, debit, credit,
-                 amount, pending_id, timeout, reason, reference, metadata)
+    SELECT u.seq, u.created_at, u.ledger, u.code, u.flags, u.id,
+           nullif(account_ids[u.debit], ID_ZERO), nullif(account_ids[u.credit], ID_ZERO), u.amount,
+           u.pending_id, u.timeout, u.reason, u.reference, u.metadata
+      FROM unnest(recorded, seqs, created_ats, ledgers, codes, flags, ids, debit_accounts,
+                  credit_accounts, result_amounts, pending_ids, timeouts, reasons, "references",
+                  metadatas)
+           AS u (recorded, seq, created_at, ledger, code, flags, id, debit, credit, amount,
+                 pending_id, timeout, reason, reference, metadata)
      WHERE u.recorded
      ORDER BY u.ledger, u.id;
+    IF n_further > 0 THEN
+        INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
+                                    credit_account, amount, pending_id, reference, metadata)
+        SELECT u.seq, created_ats[u.item], hold_ledgers[u.slot], hold_codes[u.slot],
+               flags[u.item] & ~LINKED,
+               giro.member_id(ids[u.item], hold_ids[u.slot]),
+               account_ids[hold_debits[u.slot]], account_ids[hold_credits[u.slot]], u.amount,
+               hold_ids[u.slot], "references"[u.item], metadatas[u.item]
+          FROM unnest(further_seqs[:n_further], further_items[:n_further],
+                      further_slots[:n_further], further_amounts[:n_further])
+               AS u (seq, item, slot, amount)
+         ORDER BY 3, 6;
+    END IF;
 
     UPDATE giro.account_state AS s
-       SET debits_posted = u.debits_posted, credits_posted = u.credits_posted,
-           version = u.version, changed_at = now_at
-      FROM unnest(row_tids, debits_posted, credits_posted, versions, versions_before)
-           AS u (row_tid, debits_posted, credits_posted, version, version_before)
+       SET debits_pending = u.debits_pending, debits_posted = u.debits_posted,
+           credits_pending = u.credits_pending, credits_posted = u.credits_posted,
+           version = u.version, flags = u.flags,
+           changed_at = CASE WHEN importing THEN u.changed_at ELSE now_at END
+      FROM unnest(row_tids, debits_pending, debits_posted, credits_pending, credits_posted,
+                  versions, versions_before, account_flags, changed_ats)
+           AS u (row_tid, debits_pending, debits_posted, credits_pending, credits_posted,
+                 version, version_before, flags, changed_at)
      WHERE u.version <> u.version_before AND s.ctid = u.row_tid;
     -- A locked row stays where it is; were it ever otherwise, nothing of this call may remain.
     GET DIAGNOSTICS n_updated = ROW_COUNT;
@@ -300,10 +863,49 @@ BEGIN
             USING ERRCODE = 'data_corrupted';
     END IF;
 
+    IF n_history > 0 THEN
+        INSERT INTO giro.account_balances (ledger, account, seq, version, debits_pending,
+                                           debits_posted, credits_pending, credits_posted,
+                                           created_at)
+        SELECT account_ledgers[u.account], account_ids[u.account], u.seq, u.version,
+               u.debits_pending, u.debits_posted, u.credits_pending, u.credits_posted, u.created_at
+          FROM unnest(history_accounts[:n_history], history_seqs[:n_history],
+                      history_versions[:n_history], history_debits_pending[:n_history],
+                      history_debits_posted[:n_history], history_credits_pending[:n_history],
+                      history_credits_posted[:n_history], history_times[:n_history])
+               AS u (account, seq, version, debits_pending, debits_posted, credits_pending,
+                     credits_posted, created_at)
+         ORDER BY u.account, u.seq;
+    END IF;
+    IF all_flags & PENDING <> 0 AND timeouts IS NOT NULL THEN
+        INSERT INTO giro.open_holds (ledger, id, expires_at)
+        SELECT u.ledger, u.id, u.created_at + make_interval(secs => u.timeout)
+          FROM unnest(recorded, reasons, flags, timeouts, ledgers, ids, created_ats)
+               AS u (recorded, reason, flags, timeout, ledger, id, created_at)
+         WHERE u.recorded AND u.reason IS NULL AND u.flags & PENDING <> 0 AND u.timeout > 0;
+    END IF;
+    IF all_flags & RESOLVES <> 0 THEN
+        DELETE FROM giro.open_holds o
+         USING unnest(hold_ledgers, hold_ids, hold_fates) AS u (ledger, id, fate)
+         WHERE u.fate IS NOT NULL AND o.ledger = u.ledger AND o.id = u.id;
+    END IF;
+    IF n_linked_holds > 0 THEN
+        INSERT INTO giro.hold_chains (ledger, id, chain_ledger, chain_id, place)
+        SELECT ledgers[u.hold], ids[u.hold], ledgers[u.first], ids[u.first], u.place
+          FROM unnest(linked_holds[:n_linked_holds], linked_firsts[:n_linked_holds],
+                      linked_places[:n_linked_holds]) AS u (hold, first, place);
+    END IF;
+    IF importing THEN
+        UPDATE giro.imports AS i
+           SET last_at = u.last_at
+          FROM unnest(import_ledgers, import_lasts) AS u (ledger, last_at)
+         WHERE i.ledger = u.ledger AND i.kind = 'transfers' AND i.last_at < u.last_at;
+    END IF;
+
     INSERT INTO giro.batches (shard, id, kind, items, applied, rejected, replayed, server,
                               created_at)
     SELECT shard, batch_id, 'transfers', n,
-           count(*) FILTER (WHERE u.reason IS NULL AND NOT u.replayed),
+           count(*) FILTER (WHERE u.reason IS NULL AND NOT u.replayed) + n_further,
            count(*) FILTER (WHERE u.reason IS NOT NULL AND NOT u.replayed),
            count(*) FILTER (WHERE u.replayed), server, now_at
       FROM unnest(reasons, replayed) AS u (reason, replayed);

@@ -1,7 +1,8 @@
 -- giro.create_accounts: creates a batch of accounts in the caller's transaction. Arrays in, one
 -- element per account and column; arrays out, one element per account.
 --
--- In   requests: the request each account came with. token comes back as echo.
+-- In   requests: chains (flag linked) end where it changes, and so does what the first import fixes.
+--      timestamps: when an imported account was created. token comes back as echo.
 -- Out  reasons: NULL = created, or there before with the same content (replayed). The account as it
 --      is now follows; NULL where the id has none.
 -- Raises for a malformed call only. SQLSTATE 23505 on account_state_pkey: an account was created by a
@@ -47,14 +48,28 @@ DECLARE
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     LINKED      CONSTANT int := 1;
     BOTH_LIMITS CONSTANT int := 2 | 4;  -- debits_must_not_exceed_credits, and its mirror
+    IMPORTED    CONSTANT int := 16;
 
     n           CONSTANT int := cardinality(ids);
     well_formed boolean;
     created     boolean[] := array_fill(false, ARRAY[n]);
     previous    int[];  -- the last earlier position with the same id
     deciders    int[];  -- the position of this call that created the same id
+    known_as    text[];  -- 'applied' or a reason, for an id that exists
+    faults      text[];  -- of imports
+    importing   boolean;
+    import_ledgers int[];
+    import_lasts   timestamptz[];
+    import_slot    int;
+    -- The chain that is being judged.
+    chain_first   int;
+    chain_last    int;
+    chain_broken  boolean := false;
+    chain_repeats boolean;  -- every member was there before
+    chain_imports timestamptz[];
     known       record;
     reason      text;
+    time_at     timestamptz;
     now_at      timestamptz := clock_timestamp();
     p           int;
 BEGIN
@@ -64,10 +79,11 @@ BEGIN
                    u.id IS NOT NULL
                    AND u.ledger >= 0
                    AND u.code BETWEEN 0 AND 65535
-                   AND u.flags >= 0
+                   AND u.flags BETWEEN 0 AND 63
                    AND u.overdraft_limit BETWEEN 0 AND AMOUNT_MAX
-                   AND u.overdraft_limit = trunc(u.overdraft_limit)) = n
-      INTO well_formed
+                   AND u.overdraft_limit = trunc(u.overdraft_limit)) = n,
+           bit_or(u.flags) & IMPORTED <> 0 OR timestamps IS NOT NULL
+      INTO well_formed, importing
       FROM unnest(ids, ledgers, codes, flags, overdraft_limits)
            AS u (id, ledger, code, flags, overdraft_limit);
     IF n > 65535 OR well_formed IS NOT TRUE
@@ -79,12 +95,15 @@ BEGIN
        OR NOT giro.is_column("references", n)
        OR NOT giro.is_column(metadatas, n)
        OR NOT giro.is_column(timestamps, n)
-       OR NOT giro.is_column(requests, n) THEN
+       OR NOT giro.is_column(requests, n)
+       OR EXISTS (SELECT FROM unnest(flags, timestamps) AS u (flags, moment)
+                   WHERE importing
+                     AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL OR NOT isfinite(u.moment))) THEN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
 
-    batch_id := nextval('giro.batch_id');
+    batch_id := giro.enter_batch();
     echo := token;
     result_ids := ids;
     reasons := array_fill(NULL::text, ARRAY[n]);
@@ -110,8 +129,7 @@ BEGIN
           JOIN giro.account_details t ON t.ledger = u.ledger AND t.id = u.id
     LOOP
         p := known.position;
-        reasons[p] := known.difference;
-        replayed[p] := known.difference IS NULL;
+        known_as[p] := coalesce(known.difference, 'applied');
         debits_pending[p] := known.debits_pending;
         debits_posted[p] := known.debits_posted;
         credits_pending[p] := known.credits_pending;
@@ -125,44 +143,127 @@ BEGIN
                    lag(u.position) OVER (PARTITION BY u.ledger, u.id ORDER BY u.position) AS previous
               FROM unnest(ledgers, ids) WITH ORDINALITY AS u (ledger, id, position)) AS w;
 
-    FOR i IN 1 .. n LOOP
-        CONTINUE WHEN created_ats[i] IS NOT NULL;
+    IF importing THEN
+        SELECT array_agg(CASE
+                   WHEN w.first_flags & IMPORTED <> 0 AND w.flags & IMPORTED = 0
+                       THEN 'imported_event_expected'
+                   WHEN w.first_flags & IMPORTED = 0 AND w.flags & IMPORTED <> 0
+                       THEN 'imported_event_not_expected'
+                   WHEN w.flags & IMPORTED = 0 AND w.moment IS NOT NULL
+                       THEN 'timestamp_must_be_absent'
+                   WHEN w.moment >= now_at THEN 'imported_event_timestamp_must_not_advance'
+               END ORDER BY w.position)
+          INTO faults
+          FROM (SELECT u.*, first_value(u.flags)
+                               OVER (PARTITION BY u.request ORDER BY u.position) AS first_flags
+                  FROM unnest(flags, timestamps, requests) WITH ORDINALITY
+                       AS u (flags, moment, request, position)) AS w;
+        INSERT INTO giro.imports AS i (ledger, kind, last_at)
+        SELECT DISTINCT u.ledger, 'accounts', timestamptz '-infinity'
+          FROM unnest(ledgers, flags) AS u (ledger, flags)
+         WHERE u.flags & IMPORTED <> 0 AND u.ledger > 0
+         ORDER BY u.ledger
+            ON CONFLICT (ledger, kind) DO UPDATE SET last_at = i.last_at;
+        SELECT array_agg(u.ledger), array_agg(i.last_at)
+          INTO import_ledgers, import_lasts
+          FROM (SELECT DISTINCT ledger FROM unnest(ledgers) AS t (ledger)) AS u
+          LEFT JOIN giro.imports i ON i.ledger = u.ledger AND i.kind = 'accounts';
+    END IF;
 
-        p := CASE WHEN created[previous[i]] THEN previous[i] ELSE deciders[previous[i]] END;
-        deciders[i] := p;
+    FOR i IN 1 .. n LOOP
+        time_at := now_at;
+        IF importing AND flags[i] & IMPORTED <> 0 THEN
+            time_at := timestamps[i];
+            import_slot := array_position(import_ledgers, ledgers[i]);
+        END IF;
+
+        -- A chain opens.
+        IF flags[i] & LINKED <> 0 AND chain_first IS NULL THEN
+            chain_first := i;
+            chain_last := i;
+            WHILE flags[chain_last] & LINKED <> 0 AND chain_last < n
+                  AND requests[chain_last + 1] IS NOT DISTINCT FROM requests[i] LOOP
+                chain_last := chain_last + 1;
+            END LOOP;
+            chain_imports := import_lasts;
+        END IF;
+
+        -- Ids that an earlier account of this call has taken.
+        FOR j IN i .. CASE WHEN chain_first = i THEN chain_last ELSE i END LOOP
+            CONTINUE WHEN known_as[j] IS NOT NULL OR previous[j] IS NULL;
+            p := CASE WHEN created[previous[j]] THEN previous[j] ELSE deciders[previous[j]] END;
+            CONTINUE WHEN p IS NULL;
+            deciders[j] := p;
+            known_as[j] := coalesce(
+                giro.account_difference(flags[p], flags[j], "references"[p], "references"[j],
+                                        metadatas[p], metadatas[j], overdraft_limits[p],
+                                        overdraft_limits[j], codes[p], codes[j]), 'applied');
+            created_ats[j] := created_ats[p];
+        END LOOP;
+        IF chain_first = i THEN
+            chain_repeats := true;
+            FOR j IN chain_first .. chain_last LOOP
+                chain_repeats := chain_repeats AND known_as[j] IS NOT DISTINCT FROM 'applied';
+            END LOOP;
+        END IF;
+
         -- In order of precedence: the first that holds is the answer.
         reason := CASE
-            WHEN p IS NOT NULL THEN
-                giro.account_difference(flags[p], flags[i], "references"[p], "references"[i],
-                                        metadatas[p], metadatas[i], overdraft_limits[p],
-                                        overdraft_limits[i], codes[p], codes[i])
+            WHEN chain_broken THEN 'linked_event_failed'
+            WHEN i = chain_last AND flags[i] & LINKED <> 0 THEN 'linked_event_chain_open'
+            WHEN faults[i] IS NOT NULL THEN faults[i]
             WHEN ids[i] = ID_ZERO THEN 'id_must_not_be_zero'
             WHEN ids[i] = ID_MAX THEN 'id_must_not_be_max'
-            -- Also the end of a chain, which has no flag of its own: a chain is never half created.
-            WHEN flags[i] & ~BOTH_LIMITS <> 0 OR timestamps[i] IS NOT NULL
-                 OR (flags[i - 1] & LINKED <> 0
-                     AND requests[i - 1] IS NOT DISTINCT FROM requests[i]) THEN 'not_supported'
+            WHEN known_as[i] <> 'applied' THEN known_as[i]
+            WHEN known_as[i] = 'applied' AND NOT chain_repeats THEN 'exists'
+            WHEN known_as[i] = 'applied' THEN NULL
             WHEN flags[i] & BOTH_LIMITS = BOTH_LIMITS THEN 'flags_are_mutually_exclusive'
             WHEN ledgers[i] = 0 THEN 'ledger_must_not_be_zero'
             WHEN codes[i] = 0 THEN 'code_must_not_be_zero'
+            WHEN flags[i] & IMPORTED <> 0 AND time_at <= import_lasts[import_slot]
+                THEN 'imported_event_timestamp_must_not_regress'
         END;
-        reasons[i] := reason;
-        CONTINUE WHEN reason IS NOT NULL;
-        created[i] := p IS NULL;
-        replayed[i] := p IS NOT NULL;
-        debits_pending[i] := 0;
-        debits_posted[i] := 0;
-        credits_pending[i] := 0;
-        credits_posted[i] := 0;
-        versions[i] := 0;
-        created_ats[i] := now_at;
+        IF reason IS NOT NULL THEN
+            reasons[i] := reason;
+            IF chain_first IS NOT NULL AND NOT chain_broken THEN
+                chain_broken := true;
+                import_lasts := chain_imports;
+                FOR j IN chain_first .. i - 1 LOOP
+                    reasons[j] := 'linked_event_failed';
+                    replayed[j] := false;
+                    created[j] := false;
+                END LOOP;
+            END IF;
+        ELSIF known_as[i] IS NOT NULL THEN
+            replayed[i] := true;
+        ELSE
+            created[i] := true;
+            created_ats[i] := time_at;
+            IF flags[i] & IMPORTED <> 0 THEN
+                import_lasts[import_slot] := time_at;
+            END IF;
+        END IF;
+        IF reason IS NULL AND versions[i] IS NULL THEN
+            debits_pending[i] := 0;
+            debits_posted[i] := 0;
+            credits_pending[i] := 0;
+            credits_posted[i] := 0;
+            versions[i] := 0;
+        END IF;
+
+        IF i = chain_last THEN
+            chain_first := NULL;
+            chain_last := NULL;
+            chain_broken := false;
+            chain_repeats := NULL;
+        END IF;
     END LOOP;
 
     -- Write in sets, ids ascending: one order for every writer.
     INSERT INTO giro.account_state (ledger, id, code, flags, overdraft_limit, created_at, changed_at)
-    SELECT u.ledger, u.id, u.code, u.flags, u.overdraft_limit, now_at, now_at
-      FROM unnest(created, ledgers, ids, codes, flags, overdraft_limits)
-           AS u (created, ledger, id, code, flags, overdraft_limit)
+    SELECT u.ledger, u.id, u.code, u.flags, u.overdraft_limit, u.created_at, u.created_at
+      FROM unnest(created, ledgers, ids, codes, flags, overdraft_limits, created_ats)
+           AS u (created, ledger, id, code, flags, overdraft_limit, created_at)
      WHERE u.created
      ORDER BY u.ledger, u.id;
 
@@ -172,6 +273,13 @@ BEGIN
            AS u (created, ledger, id, reference, metadata)
      WHERE u.created
      ORDER BY u.ledger, u.id;
+
+    IF importing THEN
+        UPDATE giro.imports AS i
+           SET last_at = u.last_at
+          FROM unnest(import_ledgers, import_lasts) AS u (ledger, last_at)
+         WHERE i.ledger = u.ledger AND i.kind = 'accounts' AND i.last_at < u.last_at;
+    END IF;
 
     INSERT INTO giro.batches (shard, id, kind, items, applied, rejected, replayed, server,
                               created_at)

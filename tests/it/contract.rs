@@ -103,7 +103,10 @@ async fn refusals_name_their_reason() {
     for (changes, reason) in [
         (json!({"id": 0}), "id_must_not_be_zero"),
         (json!({"id": max}), "id_must_not_be_max"),
-        (json!({"flags": ["pending"]}), "not_supported"),
+        (
+            json!({"flags": ["post_pending", "pending"], "pending_id": 1}),
+            "flags_are_mutually_exclusive",
+        ),
         (json!({"debit_account": 0}), "debit_account_must_not_be_zero"),
         (json!({"credit_account": max}), "credit_account_must_not_be_max"),
         (json!({"debit_account": 4}), "accounts_must_be_different"),
@@ -348,7 +351,7 @@ async fn accounts_are_checked_as_strictly_as_transfers() {
         (json!({"id": 0}), "id_must_not_be_zero"),
         (json!({"ledger": 0}), "ledger_must_not_be_zero"),
         (json!({"code": 0}), "code_must_not_be_zero"),
-        (json!({"flags": ["history"]}), "not_supported"),
+        (json!({"flags": ["linked"]}), "linked_event_chain_open"),
         (
             json!({"flags": ["debits_must_not_exceed_credits", "credits_must_not_exceed_debits"]}),
             "flags_are_mutually_exclusive",
@@ -391,15 +394,17 @@ async fn a_chain_is_not_half_applied() {
     let transfer = |id: u32, flags: Value| json!({"id": id, "debit_account": 1, "credit_account": 2, "amount": 1, "flags": flags});
     let chain = json!([
         transfer(1, json!(["linked"])),
-        transfer(2, json!(["linked"])),
+        {"id": 2, "pending_id": 9, "flags": ["linked", "post_pending", "pending"]},
         transfer(3, json!([])),
         transfer(4, json!([])),
     ]);
     let reply = server.client.post("/transfers", &chain).await;
-    assert_eq!(answers(&reply), ["not_supported", "not_supported", "not_supported", "applied"]);
-    let chain = json!([{"id": 7, "flags": ["linked"]}, {"id": 8}, {"id": 9}]);
+    let failed = "linked_event_failed";
+    assert_eq!(answers(&reply), [failed, "flags_are_mutually_exclusive", failed, "applied"]);
+    let chain = json!([{"id": 7, "flags": ["linked"]}, {"id": 8, "code": 0}, {"id": 9}]);
     let reply = server.client.post("/accounts", &chain).await;
-    assert_eq!(answers(&reply), ["not_supported", "not_supported", "applied"]);
+    assert_eq!(answers(&reply), [failed, "code_must_not_be_zero", "applied"]);
+    assert_eq!(server.client.get("/accounts/7").await.status, 404);
 }
 
 #[tokio::test]

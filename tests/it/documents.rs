@@ -58,11 +58,13 @@ fn the_reference_lists_every_reason() {
     let rows: String = Reason::ALL
         .iter()
         .map(|reason| {
-            let fate = if reason.is_recorded() { "**F**" } else { "" };
-            format!("| `{}` | {} | {fate} |\n", reason.name(), reason.meaning())
+            let mark = |has, mark| if has { mark } else { "" };
+            let recorded = mark(reason.is_recorded(), "**F**");
+            let retry = mark(reason.is_worth_retrying(), "**R**");
+            format!("| `{}` | {} | {recorded} | {retry} |\n", reason.name(), reason.meaning())
         })
         .collect();
-    let table = format!("| reason | means | |\n| --- | --- | --- |\n{rows}");
+    let table = format!("| reason | means | | |\n| --- | --- | --- | --- |\n{rows}");
     let reference = std::fs::read_to_string(API).unwrap();
     assert!(reference.contains(&table), "docs/api.md must contain\n{table}");
 }

@@ -1,6 +1,6 @@
-use crate::field::{self, FieldError};
+use crate::field::{self, FieldError, refuse};
 use crate::transfer::{decimal, rfc3339};
-use crate::{AccountFlags, Amount, Id, Metadata, Reference};
+use crate::{AccountFlag, AccountFlags, Amount, Id, Metadata, Reference, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
 
@@ -23,6 +23,8 @@ pub struct AccountInput {
     pub reference: Option<Reference>,
     /// The caller's own object.
     pub metadata: Option<Metadata>,
+    /// When an imported account was created.
+    pub timestamp: Option<Timestamp>,
 }
 
 /// An account that can be created. Only [`NewAccount::new`] makes one.
@@ -35,6 +37,7 @@ pub struct NewAccount {
     pub(crate) overdraft_limit: Amount,
     pub(crate) reference: Option<Reference>,
     pub(crate) metadata: Option<Metadata>,
+    pub(crate) timestamp: Option<Timestamp>,
 }
 
 impl NewAccount {
@@ -43,14 +46,19 @@ impl NewAccount {
 
     /// A valid account, with a new id when it came without.
     pub fn new(input: AccountInput) -> Result<Self, FieldError> {
+        let flags = input.flags.unwrap_or_default();
+        if input.timestamp.is_none() && flags.contains(AccountFlag::Imported) {
+            return refuse("timestamp", "is missing: it is when the account was created");
+        }
         Ok(Self {
             id: input.id.unwrap_or_default(),
             ledger: field::ledger(input.ledger)?,
             code: field::code(input.code)?,
-            flags: input.flags.unwrap_or_default(),
+            flags,
             overdraft_limit: input.overdraft_limit.unwrap_or(Amount(0)),
             reference: input.reference,
             metadata: input.metadata,
+            timestamp: input.timestamp,
         })
     }
 

@@ -1,5 +1,5 @@
 use crate::call::{ArrayCall, BadReply, Header, Verdict, array, reasons};
-use crate::{Amount, AppliedTransfer, Id, Metadata, Transfer};
+use crate::{Amount, AppliedTransfer, Id, Inherited, Metadata, Scope, Transfer};
 use serde_json::value::RawValue;
 use std::time::SystemTime;
 use tokio_postgres::Row;
@@ -19,13 +19,17 @@ pub struct TransferColumns<'a> {
     /// Index into the accounts, from 1.
     debit_accounts: Vec<i32>,
     credit_accounts: Vec<i32>,
-    amounts: Vec<Amount>,
+    amounts: Vec<Option<Amount>>,
     codes: Vec<i32>,
     flags: Vec<i32>,
     pending_ids: Option<Vec<Option<Uuid>>>,
     timeouts: Option<Vec<Option<i64>>>,
     references: Option<Vec<Option<&'a str>>>,
     metadatas: Option<Vec<Option<Json<&'a RawValue>>>>,
+    timestamps: Option<Vec<Option<SystemTime>>>,
+    expect_debit_versions: Option<Vec<Option<i64>>>,
+    expect_credit_versions: Option<Vec<Option<i64>>>,
+    chain_scopes: Option<Vec<Option<bool>>>,
     requests: Vec<i32>,
 }
 
@@ -40,9 +44,9 @@ impl ArrayCall for ApplyTransfers {
         account_ledgers => $5, account_ids => $6,
         ids => $7, ledgers => $8, debit_accounts => $9, credit_accounts => $10,
         amounts => $11, codes => $12, flags => $13, pending_ids => $14, timeouts => $15,
-        \"references\" => $16, metadatas => $17, timestamps => NULL,
-        expect_debit_versions => NULL, expect_credit_versions => NULL, chain_scopes => NULL,
-        requests => $18)";
+        \"references\" => $16, metadatas => $17, timestamps => $18,
+        expect_debit_versions => $19, expect_credit_versions => $20, chain_scopes => $21,
+        requests => $22)";
 
     fn columns<'a>(requests: &'a [Vec<Transfer>]) -> TransferColumns<'a> {
         let transfers: Vec<&Transfer> = requests.iter().flatten().collect();
@@ -69,9 +73,13 @@ impl ArrayCall for ApplyTransfers {
             codes: column(|t| t.code),
             flags: column(|t| t.flags.bits()),
             pending_ids: optional(&transfers, |t| t.pending_id.map(|id| id.0)),
-            timeouts: optional(&transfers, |t| t.timeout.map(i64::from)),
+            timeouts: optional(&transfers, |t| t.timeout),
             references: optional(&transfers, |t| t.reference.as_ref().map(|r| r.as_str())),
             metadatas: optional(&transfers, |t| t.metadata.as_ref().map(Metadata::raw).map(Json)),
+            timestamps: optional(&transfers, |t| t.timestamp.map(|timestamp| timestamp.0)),
+            expect_debit_versions: optional(&transfers, |t| t.expect?.debit_version),
+            expect_credit_versions: optional(&transfers, |t| t.expect?.credit_version),
+            chain_scopes: optional(&transfers, |t| t.scope.map(|Scope::Chain| true)),
             requests: (0..).zip(requests).flat_map(|(n, r)| r.iter().map(move |_| n)).collect(),
         }
     }
@@ -98,6 +106,10 @@ impl ArrayCall for ApplyTransfers {
             &columns.timeouts,
             &columns.references,
             &columns.metadatas,
+            &columns.timestamps,
+            &columns.expect_debit_versions,
+            &columns.expect_credit_versions,
+            &columns.chain_scopes,
             &columns.requests,
         ]
     }
@@ -115,19 +127,39 @@ impl ArrayCall for ApplyTransfers {
         let reasons = reasons(row, len)?;
         let replayed: Vec<bool> = array(row, "replayed", len)?;
         let seqs: Vec<Option<i64>> = array(row, "seqs", len)?;
-        let amounts: Vec<Amount> = array(row, "result_amounts", len)?;
+        let amounts: Vec<Option<Amount>> = array(row, "result_amounts", len)?;
         let created_ats: Vec<Option<SystemTime>> = array(row, "created_ats", len)?;
+        let inherited = inherited(row, len)?;
         let verdict = |i: usize| match reasons[i] {
             Some(reason) => Ok(Verdict::Rejected { replayed: replayed[i], reason }),
             None => {
-                let recorded = seqs[i].zip(created_ats[i]);
-                let (seq, created_at) = recorded.ok_or(BadReply::shape("applied without a seq"))?;
-                let applied = AppliedTransfer { seq, amount: amounts[i], created_at };
+                let recorded = seqs[i].zip(created_ats[i]).zip(amounts[i]);
+                let ((seq, created_at), amount) =
+                    recorded.ok_or(BadReply::shape("applied without its record"))?;
+                let inherited = inherited.as_ref().map(|inherited| inherited[i]);
+                let applied = AppliedTransfer { seq, amount, inherited, created_at };
                 Ok(Verdict::Applied { replayed: replayed[i], applied })
             }
         };
         (0..len).map(verdict).collect()
     }
+}
+
+/// What posts and voids have from their holds, by position; nothing when the batch has none.
+fn inherited(row: &Row, len: usize) -> Result<Option<Vec<Inherited>>, BadReply> {
+    if row.try_get::<_, Option<Vec<i32>>>("result_codes").map_err(BadReply::shape)?.is_none() {
+        return Ok(None);
+    }
+    let debits: Vec<Uuid> = array(row, "result_debits", len)?;
+    let credits: Vec<Uuid> = array(row, "result_credits", len)?;
+    let codes: Vec<i32> = array(row, "result_codes", len)?;
+    let accounts = debits.into_iter().zip(credits).zip(codes);
+    let inherited = accounts.map(|((debit, credit), code)| Inherited {
+        debit_account: Id(debit),
+        credit_account: Id(credit),
+        code,
+    });
+    Ok(Some(inherited.collect()))
 }
 
 /// A column that most batches do not have: `None` when no item has a value.

@@ -19,6 +19,7 @@ pub struct AccountColumns<'a> {
     overdraft_limits: Vec<Amount>,
     references: Option<Vec<Option<&'a str>>>,
     metadatas: Option<Vec<Option<Json<&'a RawValue>>>>,
+    timestamps: Option<Vec<Option<SystemTime>>>,
     requests: Vec<i32>,
 }
 
@@ -30,8 +31,8 @@ impl ArrayCall for CreateAccounts {
     const NAME: &'static str = "create_accounts";
     const STATEMENT: &'static str = "SELECT * FROM giro.create_accounts(
         shard => $1, token => $2, server => $3, ids => $4, ledgers => $5, codes => $6, flags => $7,
-        overdraft_limits => $8, \"references\" => $9, metadatas => $10, timestamps => NULL,
-        requests => $11)";
+        overdraft_limits => $8, \"references\" => $9, metadatas => $10, timestamps => $11,
+        requests => $12)";
 
     fn columns<'a>(requests: &'a [Vec<NewAccount>]) -> AccountColumns<'a> {
         let accounts: Vec<&NewAccount> = requests.iter().flatten().collect();
@@ -44,6 +45,7 @@ impl ArrayCall for CreateAccounts {
             overdraft_limits: accounts.iter().map(|a| a.overdraft_limit).collect(),
             references: optional(&accounts, |a| a.reference.as_ref().map(|r| r.as_str())),
             metadatas: optional(&accounts, |a| a.metadata.as_ref().map(Metadata::raw).map(Json)),
+            timestamps: optional(&accounts, |a| a.timestamp.map(|timestamp| timestamp.0)),
             requests: (0..).zip(requests).flat_map(|(n, r)| r.iter().map(move |_| n)).collect(),
         }
     }
@@ -63,6 +65,7 @@ impl ArrayCall for CreateAccounts {
             &columns.overdraft_limits,
             &columns.references,
             &columns.metadatas,
+            &columns.timestamps,
             &columns.requests,
         ]
     }

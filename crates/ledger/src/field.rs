@@ -1,5 +1,6 @@
 //! Fields that transfers and accounts share, and what is wrong with them.
 
+use crate::json::{digits, text_or_number};
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
@@ -38,6 +39,25 @@ pub(crate) fn code(value: Option<u32>) -> Result<i32, FieldError> {
         code @ 0..=65535 => Ok(code as i32),
         _ => refuse("code", "must be a whole number from 1 to 65535"),
     }
+}
+
+/// 0 is none: the hold never expires.
+pub(crate) fn timeout(value: Option<u64>) -> Result<Option<i64>, FieldError> {
+    match value.map(i64::try_from) {
+        None | Some(Ok(0)) => Ok(None),
+        Some(Ok(seconds)) => Ok(Some(seconds)),
+        Some(Err(_)) => refuse("timeout", "must be a whole number of seconds below 2^63"),
+    }
+}
+
+/// The version of an account: an integer, or a decimal string as it is returned.
+pub(crate) fn version<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?;
+    text_or_number(raw)
+        .and_then(|text| digits(&text))
+        .and_then(|version| i64::try_from(version).ok())
+        .map(Some)
+        .ok_or_else(|| de::Error::custom("must be a whole number from 0 to 2^63-1"))
 }
 
 /// A caller's own text on a record.

@@ -14,6 +14,8 @@ pub struct Id(pub(crate) Uuid);
 const EXPECTED: &str = "must be a UUID (8-4-4-4-12) or a whole number from 0 to 2^128-1";
 
 impl Id {
+    pub(crate) const ZERO: Self = Self(Uuid::nil());
+
     /// A new id that sorts by time: UUIDv7 (RFC 9562, section 5.7).
     pub fn new() -> Self {
         Self(Uuid::now_v7())

@@ -4,7 +4,7 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `transfer`, `account`, `field` | requests, parsed once and valid ever after; what is returned |
-//! | `id`, `amount`, `flags`, `json` | their values |
+//! | `id`, `amount`, `flags`, `timestamp`, `json` | their values |
 //! | `call` | what an array function is: columns in, verdicts out |
 //! | `apply_transfers`, `create_accounts` | the two array functions |
 //! | `lane` | one session that applies batches; what is sent again, and what is left unknown |
@@ -37,6 +37,7 @@ mod metrics;
 mod readers;
 mod reason;
 pub mod schema;
+mod timestamp;
 mod transfer;
 
 pub use account::{AccountInput, AccountRecord, Balances, NewAccount};
@@ -52,4 +53,7 @@ pub use lane::{Lane, Unapplied};
 pub use metrics::Metrics;
 pub use readers::{ReadError, Readers, TransferState};
 pub use reason::Reason;
-pub use transfer::{AppliedTransfer, Transfer, TransferInput, TransferRecord};
+pub use timestamp::Timestamp;
+pub use transfer::{
+    AppliedTransfer, ExpectedVersions, Inherited, Scope, Transfer, TransferInput, TransferRecord,
+};

@@ -244,7 +244,7 @@ fn transfer(row: &Row) -> Result<TransferRecord, ReadError> {
         credit_account: Id(row.try_get(5)?),
         amount: row.try_get(6)?,
         pending_id: row.try_get::<_, Option<Uuid>>(7)?.map(Id),
-        timeout: row.try_get::<_, Option<i64>>(8)?.and_then(|seconds| u32::try_from(seconds).ok()),
+        timeout: row.try_get(8)?,
         reference: row.try_get::<_, Option<String>>(9)?.map(Reference::from_stored),
         metadata: metadata(row, 10)?,
         seq: row.try_get(11)?,

@@ -10,8 +10,10 @@ use tokio::time::timeout;
 use tokio_postgres::{Client, NoTls};
 
 /// The numbered steps, append-only.
-const MIGRATIONS: &[(&str, &str)] =
-    &[("V1__ledger", include_str!("../../../sql/migrations/V1__ledger.sql"))];
+const MIGRATIONS: &[(&str, &str)] = &[
+    ("V1__ledger", include_str!("../../../sql/migrations/V1__ledger.sql")),
+    ("V2__whole_ledger", include_str!("../../../sql/migrations/V2__whole_ledger.sql")),
+];
 
 /// Replaced at every migration, in this order.
 const REPLACED: &[&str] = &[
@@ -19,8 +21,14 @@ const REPLACED: &[&str] = &[
     include_str!("../../../sql/functions/is_column.sql"),
     include_str!("../../../sql/functions/transfer_difference.sql"),
     include_str!("../../../sql/functions/account_difference.sql"),
+    include_str!("../../../sql/functions/batch_lock.sql"),
+    include_str!("../../../sql/functions/enter_batch.sql"),
+    include_str!("../../../sql/functions/settled_seq.sql"),
+    include_str!("../../../sql/functions/member_id.sql"),
+    include_str!("../../../sql/functions/find_holds.sql"),
     include_str!("../../../sql/functions/apply_transfers.sql"),
     include_str!("../../../sql/functions/create_accounts.sql"),
+    include_str!("../../../sql/functions/expire_holds.sql"),
     include_str!("../../../sql/views.sql"),
     include_str!("../../../sql/grants.sql"),
 ];

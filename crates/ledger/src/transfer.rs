@@ -1,5 +1,5 @@
 use crate::field::{self, FieldError, refuse};
-use crate::{Amount, Id, Metadata, Reference, TransferFlags};
+use crate::{Amount, Id, Metadata, Reference, Timestamp, TransferFlag, TransferFlags};
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::SystemTime;
 
@@ -26,11 +26,37 @@ pub struct TransferInput {
     /// The hold that is posted or voided.
     pub pending_id: Option<Id>,
     /// Seconds until a hold expires.
-    pub timeout: Option<u32>,
+    pub timeout: Option<u64>,
     /// The caller's own text.
     pub reference: Option<Reference>,
     /// The caller's own object.
     pub metadata: Option<Metadata>,
+    /// What the accounts' versions must be.
+    pub expect: Option<ExpectedVersions>,
+    /// How much a post or void resolves; the hold alone when absent.
+    pub scope: Option<Scope>,
+    /// When an imported transfer took place.
+    pub timestamp: Option<Timestamp>,
+}
+
+/// The versions that a transfer expects its accounts to have: optimistic locking.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedVersions {
+    /// Of the debit account.
+    #[serde(default, deserialize_with = "field::version")]
+    pub debit_version: Option<i64>,
+    /// Of the credit account.
+    #[serde(default, deserialize_with = "field::version")]
+    pub credit_version: Option<i64>,
+}
+
+/// What a post or void resolves beside the hold that it names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Every hold of the linked chain whose first hold it is, all or nothing.
+    Chain,
 }
 
 /// A transfer that can be judged. Only [`Transfer::new`] makes one, so an invalid one does not exist.
@@ -40,18 +66,22 @@ pub struct Transfer {
     pub(crate) ledger: i32,
     pub(crate) debit_account: Id,
     pub(crate) credit_account: Id,
-    pub(crate) amount: Amount,
+    /// None: all of the hold.
+    pub(crate) amount: Option<Amount>,
     pub(crate) code: i32,
     pub(crate) flags: TransferFlags,
     pub(crate) pending_id: Option<Id>,
-    pub(crate) timeout: Option<u32>,
+    pub(crate) timeout: Option<i64>,
     pub(crate) reference: Option<Reference>,
     pub(crate) metadata: Option<Metadata>,
+    pub(crate) expect: Option<ExpectedVersions>,
+    pub(crate) scope: Option<Scope>,
+    pub(crate) timestamp: Option<Timestamp>,
 }
 
 impl Transfer {
     /// Bytes that one transfer takes in a batch, without its reference and metadata.
-    const BYTES_MIN: usize = 160;
+    const BYTES_MIN: usize = 192;
 
     /// Bytes that one transfer takes in a batch, at most.
     pub const BYTES_MAX: usize = Self::BYTES_MIN + Reference::CHARS_MAX * 4 + Metadata::BYTES_MAX;
@@ -63,30 +93,38 @@ impl Transfer {
         if input.pending_id.is_none() && inherits {
             return refuse("pending_id", "is missing: it names the hold to post or void");
         }
-        // What a hold would pass on is not known here: such a transfer carries zeros and is refused
-        // as not supported.
         let account = |id: Option<Id>, field: &'static str| match id {
             Some(id) => Ok(id),
-            None if inherits => Ok(Id::from(0)),
+            None if inherits => Ok(INHERITED),
             None => refuse(field, "is missing"),
         };
-        let amount = match input.amount {
-            Some(amount) => amount,
-            None if inherits => Amount(0),
-            None => return refuse("amount", "is missing"),
-        };
+        if input.amount.is_none() && !inherits {
+            return refuse("amount", "is missing");
+        }
+        if input.scope.is_some() && !inherits {
+            return refuse("scope", "is for posting or voiding a hold");
+        }
+        if input.scope.is_some() && input.amount.is_some() {
+            return refuse("amount", "must be absent: each hold of the chain has its own");
+        }
+        if input.timestamp.is_none() && flags.contains(TransferFlag::Imported) {
+            return refuse("timestamp", "is missing: it is when the transfer took place");
+        }
         Ok(Self {
             id: input.id.unwrap_or_default(),
             ledger: field::ledger(input.ledger)?,
             debit_account: account(input.debit_account, "debit_account")?,
             credit_account: account(input.credit_account, "credit_account")?,
-            amount,
-            code: field::code(input.code)?,
+            amount: input.amount,
+            code: if inherits && input.code.is_none() { 0 } else { field::code(input.code)? },
             flags,
             pending_id: input.pending_id,
-            timeout: input.timeout.filter(|seconds| *seconds > 0),
+            timeout: field::timeout(input.timeout)?,
             reference: input.reference,
             metadata: input.metadata,
+            expect: input.expect,
+            scope: input.scope,
+            timestamp: input.timestamp,
         })
     }
 
@@ -103,6 +141,9 @@ impl Transfer {
     }
 }
 
+/// What a post or void carries in place of an account that it leaves to its hold.
+const INHERITED: Id = Id::ZERO;
+
 /// What the ledger adds to a transfer when it applies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppliedTransfer {
@@ -110,8 +151,21 @@ pub struct AppliedTransfer {
     pub seq: i64,
     /// As applied.
     pub amount: Amount,
+    /// What a post or void has from its hold.
+    pub inherited: Option<Inherited>,
     /// The database's clock.
     pub created_at: SystemTime,
+}
+
+/// What a post or void has from its hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Inherited {
+    /// The account debited.
+    pub debit_account: Id,
+    /// The account credited.
+    pub credit_account: Id,
+    /// The caller's type of transfer.
+    pub code: i32,
 }
 
 /// An applied transfer as it is returned.
@@ -136,7 +190,7 @@ pub struct TransferRecord {
     pub pending_id: Option<Id>,
     /// Seconds until the hold expires.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<u32>,
+    pub timeout: Option<i64>,
     /// The caller's own text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<Reference>,
@@ -154,13 +208,19 @@ pub struct TransferRecord {
 impl TransferRecord {
     /// What came in, with what the ledger added.
     pub fn new(transfer: Transfer, applied: AppliedTransfer) -> Self {
+        let Inherited { debit_account, credit_account, code } =
+            applied.inherited.unwrap_or(Inherited {
+                debit_account: transfer.debit_account,
+                credit_account: transfer.credit_account,
+                code: transfer.code,
+            });
         Self {
             id: transfer.id,
             ledger: transfer.ledger,
-            debit_account: transfer.debit_account,
-            credit_account: transfer.credit_account,
+            debit_account,
+            credit_account,
             amount: applied.amount,
-            code: transfer.code,
+            code,
             flags: transfer.flags,
             pending_id: transfer.pending_id,
             timeout: transfer.timeout,

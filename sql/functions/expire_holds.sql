@@ -1,0 +1,121 @@
+-- giro.expire_holds: releases holds whose time is over, the longest overdue first, in the caller's
+-- transaction; how many it released. Less than max_items: there were no more. The server calls it every
+-- second; a job of the database (pg_cron, say) may do so as well.
+--
+-- It writes no transfer. The release counts in the version of both accounts, has a seq of its own in
+-- giro.expirations, and re-opens what a closing hold had closed. Accounts are locked in the order of
+-- giro.apply_transfers.
+CREATE OR REPLACE FUNCTION giro.expire_holds(
+    shard     int,
+    server    text,
+    max_items int DEFAULT 1000
+)
+RETURNS int
+LANGUAGE plpgsql VOLATILE SECURITY DEFINER
+SET search_path = pg_catalog, giro, pg_temp
+SET plan_cache_mode = force_generic_plan
+SET enable_seqscan = off
+SET enable_bitmapscan = off
+SET enable_hashjoin = off
+SET enable_mergejoin = off
+SET jit = off
+AS $$
+#variable_conflict use_variable
+DECLARE
+    CLOSED  CONSTANT int := 32;
+    HISTORY CONSTANT int := 8;
+    due_ledgers int[];
+    due_ids     uuid[];
+    batch_id    bigint;
+    now_at      timestamptz;
+    n_released  int;
+    -- What is released, by place in the order of this call.
+    ledgers     int[];
+    ids         uuid[];
+    debits      uuid[];
+    credits     uuid[];
+    amounts     numeric[];
+    hold_flags  int[];
+BEGIN
+    IF max_items NOT BETWEEN 1 AND 65535 THEN
+        RAISE EXCEPTION 'max_items is %, not from 1 to 65535', max_items
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    SELECT array_agg(o.ledger), array_agg(o.id)
+      INTO due_ledgers, due_ids
+      FROM (SELECT ledger, id FROM giro.open_holds
+             WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT max_items) AS o;
+    IF due_ids IS NULL THEN
+        RETURN 0;
+    END IF;
+
+    -- Lock both accounts of each, all in ascending order.
+    SELECT max(a.changed_at)
+      INTO now_at
+      FROM (SELECT DISTINCT side.ledger, side.id
+              FROM unnest(due_ledgers, due_ids) AS u (ledger, id)
+              JOIN giro.decisions k ON k.ledger = u.ledger AND k.id = u.id
+             CROSS JOIN LATERAL (VALUES (k.ledger, k.debit_account),
+                                        (k.ledger, k.credit_account)) AS side (ledger, id)
+             ORDER BY side.ledger, side.id) AS d
+      JOIN LATERAL (SELECT s.changed_at FROM giro.account_state s
+                     WHERE s.ledger = d.ledger AND s.id = d.id
+                       FOR NO KEY UPDATE) AS a ON true;
+    batch_id := giro.enter_batch();
+    now_at := greatest(clock_timestamp(), now_at);
+
+    -- What was resolved meanwhile is no longer there.
+    WITH released AS (
+        DELETE FROM giro.open_holds o
+         USING unnest(due_ledgers, due_ids) AS u (ledger, id)
+         WHERE o.ledger = u.ledger AND o.id = u.id
+        RETURNING o.ledger, o.id)
+    SELECT count(*), array_agg(k.ledger), array_agg(k.id), array_agg(k.debit_account),
+           array_agg(k.credit_account), array_agg(k.amount), array_agg(k.flags)
+      INTO n_released, ledgers, ids, debits, credits, amounts, hold_flags
+      FROM released r
+      JOIN giro.decisions k ON k.ledger = r.ledger AND k.id = r.id;
+
+    INSERT INTO giro.expirations (ledger, id, seq, created_at)
+    SELECT u.ledger, u.id, batch_id * 65536 + u.place, now_at
+      FROM unnest(ledgers, ids) WITH ORDINALITY AS u (ledger, id, place)
+     ORDER BY u.ledger, u.id;
+    WITH movement AS (
+        SELECT u.place, u.ledger, side.account, side.debit, side.credit, side.reopens
+          FROM unnest(ledgers, debits, credits, amounts, hold_flags) WITH ORDINALITY
+               AS u (ledger, debit, credit, amount, flags, place)
+         CROSS JOIN LATERAL (VALUES (u.debit, u.amount, 0, u.flags & 64 <> 0),
+                                    (u.credit, 0, u.amount, u.flags & 128 <> 0))
+               AS side (account, debit, credit, reopens)),
+    total AS (
+        SELECT m.ledger, m.account, sum(m.debit) AS debit, sum(m.credit) AS credit,
+               count(*) AS movements, bool_or(m.reopens) AS reopens
+          FROM movement m GROUP BY m.ledger, m.account),
+    changed AS (
+        UPDATE giro.account_state s
+           SET debits_pending = s.debits_pending - t.debit,
+               credits_pending = s.credits_pending - t.credit,
+               flags = CASE WHEN t.reopens THEN s.flags & ~CLOSED ELSE s.flags END,
+               version = s.version + t.movements, changed_at = now_at
+          FROM total t
+         WHERE s.ledger = t.ledger AND s.id = t.account
+        RETURNING s.*)
+    -- The balances after each: those after the last, with what came later put back.
+    INSERT INTO giro.account_balances (ledger, account, seq, version, debits_pending, debits_posted,
+                                       credits_pending, credits_posted, created_at)
+    SELECT c.ledger, c.id, batch_id * 65536 + m.place,
+           c.version - count(*) OVER later,
+           c.debits_pending + coalesce(sum(m.debit) OVER later, 0), c.debits_posted,
+           c.credits_pending + coalesce(sum(m.credit) OVER later, 0), c.credits_posted, now_at
+      FROM changed c
+      JOIN movement m ON m.ledger = c.ledger AND m.account = c.id
+     WHERE c.flags & HISTORY <> 0
+    WINDOW later AS (PARTITION BY m.ledger, m.account ORDER BY m.place
+                     ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING);
+
+    INSERT INTO giro.batches (shard, id, kind, items, applied, rejected, replayed, server,
+                              created_at)
+    VALUES (shard, batch_id, 'expirations', cardinality(due_ids), n_released, 0, 0, server, now_at);
+    RETURN n_released;
+END
+$$;

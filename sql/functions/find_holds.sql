@@ -1,0 +1,85 @@
+-- giro.find_holds: what the posts and voids of a batch refer to. One slot a hold, ascending: those named
+-- by pending_ids, the rest of their chains where chain_scopes asks for it, and the batch's own.
+--
+-- In   columns of giro.apply_transfers, and its dictionary of accounts.
+-- Out  named_slots, own_slots: by transfer, the hold that it names, the hold that it is.
+--      hold_*: by slot; NULL where there is no such transfer (yet). hold_places: its place among the
+--      holds of its chain, from 1; hold_nexts: the slot of the next.
+--      all_account_*: the dictionary with the holds' accounts, ascending; places: where each account
+--      of the batch is in it. hold_debits and hold_credits index into it.
+CREATE OR REPLACE FUNCTION giro.find_holds(
+    account_ledgers     int[],
+    account_ids         uuid[],
+    ledgers             int[],
+    ids                 uuid[],
+    flags               int[],
+    pending_ids         uuid[],
+    chain_scopes        boolean[],
+    OUT named_slots     int[],
+    OUT own_slots       int[],
+    OUT hold_ledgers    int[],
+    OUT hold_ids        uuid[],
+    OUT hold_flags      int[],
+    OUT hold_amounts    numeric[],
+    OUT hold_codes      int[],
+    OUT hold_ends       timestamptz[],
+    OUT hold_places     int[],
+    OUT hold_nexts      int[],
+    OUT hold_debits     int[],
+    OUT hold_credits    int[],
+    OUT places          int[],
+    OUT all_account_ledgers int[],
+    OUT all_account_ids uuid[]
+)
+LANGUAGE sql STABLE
+AS $$
+    WITH item AS (
+        SELECT u.*
+          FROM unnest(ledgers, ids, flags, pending_ids, chain_scopes) WITH ORDINALITY
+               AS u (ledger, id, flags, pending_id, scope, position)),
+    mention AS (
+        SELECT 'names' AS kind, position, ledger,
+               CASE WHEN flags & (4 | 8) <> 0 THEN pending_id END AS id
+          FROM item
+        UNION ALL
+        SELECT 'is', position, ledger, CASE WHEN flags & 2 <> 0 THEN id END FROM item
+        UNION ALL
+        SELECT 'follows', NULL, m.ledger, m.id
+          FROM item i
+          JOIN giro.hold_chains m ON m.chain_ledger = i.ledger AND m.chain_id = i.pending_id
+         WHERE i.scope),
+    slotted AS (
+        SELECT *, CASE WHEN id IS NOT NULL
+                       THEN dense_rank() OVER (ORDER BY id IS NULL, ledger, id)::int END AS slot
+          FROM mention),
+    hold AS (
+        SELECT s.slot, s.ledger, s.id, k.flags, k.debit_account, k.credit_account, k.amount, k.code,
+               k.created_at + make_interval(secs => nullif(k.timeout, 0)) AS ends, l.place,
+               lead(s.slot) OVER (PARTITION BY l.chain_ledger, l.chain_id ORDER BY l.place) AS next
+          FROM (SELECT DISTINCT slot, ledger, id FROM slotted WHERE slot IS NOT NULL) AS s
+          LEFT JOIN giro.decisions k ON k.ledger = s.ledger AND k.id = s.id AND k.reason IS NULL
+          LEFT JOIN giro.hold_chains l ON l.ledger = s.ledger AND l.id = s.id),
+    side AS (
+        SELECT *, CASE WHEN id IS NOT NULL
+                       THEN dense_rank() OVER (ORDER BY id IS NULL, ledger, id)::int END AS place
+          FROM (SELECT 'account' AS kind, position, ledger, id
+                  FROM unnest(account_ledgers, account_ids) WITH ORDINALITY AS u (ledger, id, position)
+                UNION ALL
+                SELECT 'debit', slot, ledger, debit_account FROM hold
+                UNION ALL
+                SELECT 'credit', slot, ledger, credit_account FROM hold) AS every)
+    SELECT (SELECT array_agg(slot ORDER BY position) FROM slotted WHERE kind = 'names'),
+           (SELECT array_agg(slot ORDER BY position) FROM slotted WHERE kind = 'is'),
+           array_agg(ledger ORDER BY slot), array_agg(id ORDER BY slot),
+           array_agg(flags ORDER BY slot), array_agg(amount ORDER BY slot),
+           array_agg(code ORDER BY slot), array_agg(ends ORDER BY slot),
+           array_agg(place ORDER BY slot), array_agg(next ORDER BY slot),
+           (SELECT array_agg(place ORDER BY position) FROM side WHERE kind = 'debit'),
+           (SELECT array_agg(place ORDER BY position) FROM side WHERE kind = 'credit'),
+           (SELECT array_agg(place ORDER BY position) FROM side WHERE kind = 'account'),
+           (SELECT array_agg(ledger ORDER BY place)
+              FROM (SELECT DISTINCT ledger, place FROM side WHERE place IS NOT NULL) AS a),
+           (SELECT array_agg(id ORDER BY place)
+              FROM (SELECT DISTINCT id, place FROM side WHERE place IS NOT NULL) AS a)
+      FROM hold
+$$;
