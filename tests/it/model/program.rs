@@ -4,6 +4,7 @@ use super::plan::{Base, Call, Change, Item, Part, Request, Step};
 use giro_tests::model::transfer::*;
 use giro_tests::model::{Account, Applied, Hold, Key, Model, NewAccount, State, Transfer, account};
 use proptest::sample::Index;
+use std::fmt;
 
 /// A moment, and what is called then, request by request.
 pub(super) type Written = (i64, What);
@@ -12,6 +13,35 @@ pub(super) enum What {
     Create(Vec<Vec<NewAccount>>),
     Apply(Vec<Vec<Transfer>>),
     Expire(i32),
+}
+
+/// A plan, for the accounts that are there from the start.
+pub(super) struct Program {
+    pub(super) accounts: Vec<NewAccount>,
+    pub(super) steps: Vec<Step>,
+    /// Whether a batch ends where a request does.
+    pub(super) cuts: Vec<bool>,
+}
+
+impl fmt::Debug for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (now, what) in write(&self.accounts, &self.steps, 0) {
+            writeln!(f, "at {now}")?;
+            match what {
+                What::Create(requests) => {
+                    requests.iter().try_for_each(|r| lines(f, "create", r))?
+                }
+                What::Apply(requests) => requests.iter().try_for_each(|r| lines(f, "apply", r))?,
+                What::Expire(most) => writeln!(f, "  expire {most}")?,
+            }
+        }
+        write!(f, "cuts {:?}", self.cuts)
+    }
+}
+
+fn lines<I: fmt::Debug>(f: &mut fmt::Formatter<'_>, what: &str, items: &[I]) -> fmt::Result {
+    writeln!(f, "  {what}")?;
+    items.iter().try_for_each(|item| writeln!(f, "    {item:?}"))
 }
 
 /// Writes a program down that begins at a moment. Accounts of even and of odd ids are created at

@@ -39,7 +39,7 @@ impl Subject {
     /// Applies the requests in one call.
     pub(super) async fn apply(&self, requests: &[Vec<model::Transfer>]) -> Vec<Judgement<Applied>> {
         let parse = |t: &model::Transfer| {
-            let input = serde_json::from_value(transfer_json(t)).unwrap();
+            let input = serde_json::from_str(&transfer_json(t).to_string()).unwrap();
             Transfer::new(input).unwrap_or_else(|error| panic!("{t:?}: {error}"))
         };
         let (transfers, verdicts) = call(&self.transfers, requests, parse).await;
@@ -62,7 +62,7 @@ impl Subject {
         requests: &[Vec<model::NewAccount>],
     ) -> Vec<Judgement<Snapshot>> {
         let parse = |a: &model::NewAccount| {
-            let input = serde_json::from_value(account_json(a)).unwrap();
+            let input = serde_json::from_str(&account_json(a).to_string()).unwrap();
             NewAccount::new(input).unwrap_or_else(|error| panic!("{a:?}: {error}"))
         };
         let (accounts, verdicts) = call(&self.accounts, requests, parse).await;
@@ -85,7 +85,7 @@ impl Subject {
         let last = "SELECT coalesce(max(seq), 0) FROM giro.expirations";
         let superuser = self.database.superuser().await;
         let before: i64 = superuser.query_one(last, &[]).await.unwrap().get(0);
-        let expire = "SELECT giro.expire_holds(0, 'test', $1, NULL)::bigint";
+        let expire = "SELECT giro.expire_holds(0, 'test', $1)::bigint";
         let released: i64 = self.server.query_one(expire, &[&most]).await.unwrap().get(0);
         let which = "SELECT ledger, id::text FROM giro.expirations WHERE seq > $1 ORDER BY seq";
         let rows = superuser.query(which, &[&before]).await.unwrap();

@@ -1,6 +1,7 @@
 //! Accounts, as they are asked for and as they are.
 
 use super::Key;
+use std::fmt;
 
 flags! {
     0 LINKED "linked";
@@ -12,7 +13,7 @@ flags! {
 }
 
 /// An account that is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct NewAccount {
     /// Its id.
     pub id: u128,
@@ -41,6 +42,21 @@ impl NewAccount {
     /// Whether any of these flags is set.
     pub fn has(&self, flags: u32) -> bool {
         self.flags & flags != 0
+    }
+}
+
+/// On one line, without what is not there.
+impl fmt::Debug for NewAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} code {}", self.key(), self.code)?;
+        for (bit, name) in FLAG_NAMES.iter().enumerate().filter(|(bit, _)| self.has(1 << bit)) {
+            write!(f, "{}{name}", if self.flags % (1 << bit) == 0 { " " } else { "+" })?;
+        }
+        write!(f, " overdraft {}", self.overdraft_limit)?;
+        for text in self.reference.iter().chain(&self.metadata) {
+            write!(f, " {text}")?;
+        }
+        self.timestamp.map_or(Ok(()), |at| write!(f, " at {at}"))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Transfers, as they are asked for and as they are applied.
 
 use super::Key;
+use std::fmt;
 
 flags! {
     0 LINKED "linked";
@@ -15,7 +16,7 @@ flags! {
 }
 
 /// What is asked for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Transfer {
     /// Its id.
     pub id: u128,
@@ -63,6 +64,30 @@ impl Transfer {
     /// Whether it posts or voids a hold.
     pub fn resolves(&self) -> bool {
         self.has(POST_PENDING | VOID_PENDING)
+    }
+}
+
+/// On one line, without what is not there.
+impl fmt::Debug for Transfer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {} to {}", self.key(), self.debit, self.credit)?;
+        for (bit, name) in FLAG_NAMES.iter().enumerate().filter(|(bit, _)| self.has(1 << bit)) {
+            write!(f, "{}{name}", if self.flags % (1 << bit) == 0 { " " } else { "+" })?;
+        }
+        let mut field = |name: &str, value: Option<String>| match value {
+            Some(value) => write!(f, " {name} {value}"),
+            None => Ok(()),
+        };
+        field("amount", self.amount.map(|amount| amount.to_string()))?;
+        field("code", Some(self.code.to_string()))?;
+        field("pending_id", self.pending_id.map(|id| id.to_string()))?;
+        field("timeout", (self.timeout > 0).then(|| self.timeout.to_string()))?;
+        field("reference", self.reference.clone())?;
+        field("metadata", self.metadata.clone())?;
+        field("expect_debit", self.expect_debit.map(|version| version.to_string()))?;
+        field("expect_credit", self.expect_credit.map(|version| version.to_string()))?;
+        field("scope", self.scope_chain.then(|| "chain".into()))?;
+        field("at", self.timestamp.map(|at| at.to_string()))
     }
 }
 
