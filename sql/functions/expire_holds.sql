@@ -1,6 +1,6 @@
 -- giro.expire_holds: releases holds whose time is over, the longest overdue first, in the caller's
--- transaction; how many it released. Less than max_items: there were no more. The server calls it every
--- second; a job of the database (pg_cron, say) may do so as well.
+-- transaction; how many it released. Less than max_items: there were no more, or another call is at it.
+-- The servers call it twice a second; a job of the database (pg_cron, say) may do so as well.
 --
 -- It writes no transfer. The release counts in the version of both accounts, has a seq of its own in
 -- giro.expirations, and re-opens what a closing hold had closed. Accounts are locked in the order of
@@ -22,6 +22,7 @@ SET jit = off
 AS $$
 #variable_conflict use_variable
 DECLARE
+    EXPIRING CONSTANT bigint := 1734963813;  -- "gire": one call at a time
     CLOSED  CONSTANT int := 32;
     HISTORY CONSTANT int := 8;
     due_ledgers int[];
@@ -40,6 +41,9 @@ BEGIN
     IF max_items NOT BETWEEN 1 AND 65535 THEN
         RAISE EXCEPTION 'max_items is %, not from 1 to 65535', max_items
             USING ERRCODE = 'invalid_parameter_value';
+    END IF;
+    IF NOT pg_try_advisory_xact_lock(EXPIRING) THEN
+        RETURN 0;
     END IF;
     SELECT array_agg(o.ledger), array_agg(o.id)
       INTO due_ledgers, due_ids

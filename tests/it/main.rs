@@ -4,6 +4,7 @@ mod batching;
 mod commands;
 mod contract;
 mod documents;
+mod expiry;
 mod faults;
 mod idempotency;
 mod model;

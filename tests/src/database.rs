@@ -89,13 +89,17 @@ impl TestDatabase {
                 "a balance or a version is not the fold of the transfers",
                 "SELECT count(*)
                    FROM giro.account_state s
-                   LEFT JOIN (SELECT ledger, debit_account AS id, sum(amount) AS amount, count(*)
-                                FROM giro.transfers GROUP BY 1, 2) AS d USING (ledger, id)
-                   LEFT JOIN (SELECT ledger, credit_account AS id, sum(amount) AS amount, count(*)
-                                FROM giro.transfers GROUP BY 1, 2) AS c USING (ledger, id)
-                  WHERE s.debits_posted <> coalesce(d.amount, 0)
-                     OR s.credits_posted <> coalesce(c.amount, 0)
-                     OR s.version <> coalesce(d.count, 0) + coalesce(c.count, 0)",
+                   LEFT JOIN (SELECT ledger, account AS id, count(*),
+                                     sum(pending) FILTER (WHERE side = 'debit') AS debits_pending,
+                                     sum(posted) FILTER (WHERE side = 'debit') AS debits_posted,
+                                     sum(pending) FILTER (WHERE side = 'credit') AS credits_pending,
+                                     sum(posted) FILTER (WHERE side = 'credit') AS credits_posted
+                                FROM giro.entries GROUP BY 1, 2) AS e USING (ledger, id)
+                  WHERE s.debits_pending <> coalesce(e.debits_pending, 0)
+                     OR s.debits_posted <> coalesce(e.debits_posted, 0)
+                     OR s.credits_pending <> coalesce(e.credits_pending, 0)
+                     OR s.credits_posted <> coalesce(e.credits_posted, 0)
+                     OR s.version <> coalesce(e.count, 0)",
             ),
             (
                 "a batch's totals are not those of its decisions",

@@ -10,6 +10,7 @@
 //! | `lane` | one session that applies batches; what is sent again, and what is left unknown |
 //! | `failure`, `describe` | what an error proves, and how it is logged |
 //! | `reason` | why an item was refused |
+//! | `expiry` | releases holds at their deadline |
 //! | `readers` | reads by SQL, on a pool of their own |
 //! | `connect`, `schema` | sessions, and the schema they expect |
 //!
@@ -27,6 +28,7 @@ mod call;
 mod connect;
 mod create_accounts;
 mod describe;
+mod expiry;
 mod failure;
 mod field;
 mod flags;
@@ -46,6 +48,7 @@ pub use apply_transfers::ApplyTransfers;
 pub use call::{ArrayCall, Header, Verdict};
 pub use connect::{ConnectError, Connector, Durability, Peer, UrlError, mask_url};
 pub use create_accounts::CreateAccounts;
+pub use expiry::Expiry;
 pub use field::{FieldError, Metadata, Reference};
 pub use flags::{AccountFlag, AccountFlags, TransferFlag, TransferFlags};
 pub use id::Id;

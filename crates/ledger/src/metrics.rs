@@ -1,6 +1,6 @@
 use crate::connect::ConnectError;
 use crate::failure::Cause;
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
 
 /// What the calls tell Prometheus. Each field's first sentence is its help text.
 #[derive(Clone)]
@@ -15,6 +15,10 @@ pub struct Metrics {
     pub db_errors: IntCounterVec,
     /// Sessions that could not be opened, by SQLSTATE or cause.
     pub connect_failures: IntCounterVec,
+    /// Holds that were released because their time was over.
+    pub holds_expired: IntCounter,
+    /// Times that releasing holds failed and was begun again.
+    pub expiry_failures: IntCounter,
 }
 
 impl Metrics {
@@ -22,6 +26,11 @@ impl Metrics {
     pub fn register(registry: &Registry) -> prometheus::Result<Self> {
         let counter = |name: &str, help: &str, labels: &[&str]| {
             let counter = IntCounterVec::new(Opts::new(format!("giro_{name}"), help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            prometheus::Result::Ok(counter)
+        };
+        let single = |name: &str, help: &str| {
+            let counter = IntCounter::new(format!("giro_{name}"), help)?;
             registry.register(Box::new(counter.clone()))?;
             prometheus::Result::Ok(counter)
         };
@@ -56,6 +65,14 @@ impl Metrics {
                 "connect_failures_total",
                 "Sessions that could not be opened, by SQLSTATE or cause.",
                 &["cause"],
+            )?,
+            holds_expired: single(
+                "holds_expired_total",
+                "Holds that were released because their time was over.",
+            )?,
+            expiry_failures: single(
+                "expiry_failures_total",
+                "Times that releasing holds failed and was begun again.",
             )?,
         };
         for function in ["apply_transfers", "create_accounts"] {

@@ -5,9 +5,9 @@ use crate::descriptors;
 use crate::http::serve::{ConnectionLimits, Stage, serve};
 use crate::http::{self, Accounts, Api, BodyBudget, Intake, Resource, Transfers, admin};
 use crate::metrics::Metrics;
-use engine::{Engine, Requests, Verdicts};
+use engine::{Engine, Requests, Verdicts, server_name};
 use giro_batcher::Batcher;
-use giro_ledger::{ConnectError, Readers};
+use giro_ledger::{ConnectError, Expiry, Readers};
 use health::{Trouble, greet, readiness, sample};
 use http::RequestLimits;
 use prometheus::{IntCounterVec, Registry};
@@ -117,6 +117,13 @@ impl App {
         };
         let (transfers, lanes) = engine.start::<Transfers>("giro lane", config.database.lanes)?;
         let (accounts, account_lanes) = engine.start::<Accounts>("giro accounts", 1)?;
+        let expiry = Expiry::new(
+            server_name(),
+            connector.clone(),
+            config.watchdog(),
+            ledger_metrics.clone(),
+        );
+        background.spawn(expiry.run());
         let patience = config.database.connect_timeout.0;
         let readers =
             Readers::new(connector, config.database.read_sessions, patience, ledger_metrics);

@@ -33,8 +33,7 @@ impl Engine<'_> {
         name: &str,
         lanes: usize,
     ) -> Result<Started<R>, StartError> {
-        let host = rustix::system::uname();
-        let server = format!("{}/{}", host.nodename().to_string_lossy(), std::process::id());
+        let server = server_name();
         let lanes: Vec<Arc<Seam<R>>> = (1..=lanes)
             .map(|number| {
                 Arc::new(Seam(Arc::new(Lane::new(
@@ -60,6 +59,12 @@ impl Engine<'_> {
         });
         Ok((batcher, trouble.collect()))
     }
+}
+
+/// Who writes, for the rows in `giro.batches`.
+pub(super) fn server_name() -> String {
+    let host = rustix::system::uname();
+    format!("{}/{}", host.nodename().to_string_lossy(), std::process::id())
 }
 
 /// A lane of the ledger as the batcher sees it: a batch of requests becomes a call.
