@@ -11,6 +11,7 @@ mod model;
 mod overload;
 mod replies;
 mod roles;
+mod rules;
 mod schema;
 mod shutdown;
 mod slow_clients;

@@ -168,8 +168,9 @@ fn the_array_functions_and_the_model_agree_however_requests_are_batched() {
         proptest::collection::vec(any::<bool>(), 8),
     )
         .prop_map(|(accounts, steps, cuts)| Program { accounts, steps, cuts });
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: 150,
+        cases: cases.unwrap_or(120),
         failure_persistence: None,
         max_shrink_iters: 400,
         ..ProptestConfig::default()
@@ -190,55 +191,4 @@ fn the_array_functions_and_the_model_agree_however_requests_are_batched() {
     let reachable = Reason::ALL.iter().map(|r| r.name()).filter(|r| !UNREACHABLE.contains(r));
     let never: Vec<_> = reachable.filter(|reason| !answers.contains_key(reason)).collect();
     assert_eq!(never, [""; 0], "never given");
-}
-
-#[test]
-fn tmp_tally() {
-    let mut runner = TestRunner::new(ProptestConfig { cases: 150, ..ProptestConfig::default() });
-    let answers = RefCell::new(BTreeMap::<String, usize>::new());
-    let programs = (accounts::from_the_start(2, ACCOUNTS), plan::steps());
-    runner
-        .run(&programs, |(accounts, steps)| {
-            let mut model = Model::default();
-            let mut note = |what: &str, r: Option<&'static str>, replayed: bool| {
-                let text = format!(
-                    "{what} {}{}",
-                    r.unwrap_or("applied"),
-                    if replayed { " =" } else { "" }
-                );
-                *answers.borrow_mut().entry(text).or_default() += 1;
-            };
-            for (now, what) in write(&accounts, &steps, 1_767_225_600_000_000) {
-                match what {
-                    What::Create(requests) => {
-                        for j in requests
-                            .iter()
-                            .flat_map(|r| model.create_request(now, r))
-                            .collect::<Vec<_>>()
-                        {
-                            note("a", j.outcome.err(), j.replayed);
-                        }
-                    }
-                    What::Apply(requests) => {
-                        for j in requests
-                            .iter()
-                            .flat_map(|r| model.apply_request(now, r))
-                            .collect::<Vec<_>>()
-                        {
-                            note("t", j.outcome.err(), j.replayed);
-                        }
-                    }
-                    What::Expire(_) => model.expire(now),
-                }
-            }
-            note("further", None, false);
-            *answers.borrow_mut().entry("further".into()).or_default() += model.further.len();
-            *answers.borrow_mut().entry("expired".into()).or_default() +=
-                model.holds().iter().filter(|h| h.state == model::State::Expired).count();
-            Ok(())
-        })
-        .unwrap();
-    for (k, n) in answers.borrow().iter() {
-        println!("{n:6} {k}");
-    }
 }

@@ -59,6 +59,12 @@ pub const STICKY: [Reason; 8] = [
     "exceeds_debits",
 ];
 
+/// The names of the bits that are set.
+pub fn names(flags: u32, names: &[&'static str]) -> Vec<&'static str> {
+    let is_set = |(bit, name): (usize, &&'static str)| (flags >> bit & 1 == 1).then_some(*name);
+    names.iter().enumerate().filter_map(is_set).collect()
+}
+
 /// What becomes of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement<A> {

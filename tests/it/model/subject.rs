@@ -6,7 +6,7 @@ use giro_ledger::{
 };
 use giro_server::{Config, DatabaseUrl};
 use giro_tests::model::{
-    self, Applied, Balances, Judgement, Key, Reason, Snapshot, account, transfer,
+    self, Applied, Balances, Judgement, Key, Reason, Snapshot, account, names, transfer,
 };
 use giro_tests::{Clock, TestDatabase, clock::moment, database::connect};
 use serde_json::{Map, Value, json};
@@ -183,11 +183,6 @@ fn account_json(a: &model::NewAccount) -> Value {
         json["timestamp"] = rfc3339(timestamp);
     }
     json
-}
-
-fn names(flags: u32, names: &'static [&'static str]) -> Vec<&'static str> {
-    let is_set = |(bit, name): (usize, &&'static str)| (flags >> bit & 1 == 1).then_some(*name);
-    names.iter().enumerate().filter_map(is_set).collect()
 }
 
 fn rfc3339(at: i64) -> Value {

@@ -1,6 +1,6 @@
 //! Accounts, as they are asked for and as they are.
 
-use super::Key;
+use super::{Key, names};
 use std::fmt;
 
 flags! {
@@ -49,9 +49,7 @@ impl NewAccount {
 impl fmt::Debug for NewAccount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} code {}", self.key(), self.code)?;
-        for (bit, name) in FLAG_NAMES.iter().enumerate().filter(|(bit, _)| self.has(1 << bit)) {
-            write!(f, "{}{name}", if self.flags % (1 << bit) == 0 { " " } else { "+" })?;
-        }
+        write!(f, " {:?}", names(self.flags, FLAG_NAMES))?;
         write!(f, " overdraft {}", self.overdraft_limit)?;
         for text in self.reference.iter().chain(&self.metadata) {
             write!(f, " {text}")?;

@@ -1,6 +1,6 @@
 //! Transfers, as they are asked for and as they are applied.
 
-use super::Key;
+use super::{Key, names};
 use std::fmt;
 
 flags! {
@@ -71,9 +71,7 @@ impl Transfer {
 impl fmt::Debug for Transfer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} {} to {}", self.key(), self.debit, self.credit)?;
-        for (bit, name) in FLAG_NAMES.iter().enumerate().filter(|(bit, _)| self.has(1 << bit)) {
-            write!(f, "{}{name}", if self.flags % (1 << bit) == 0 { " " } else { "+" })?;
-        }
+        write!(f, " {:?}", names(self.flags, FLAG_NAMES))?;
         let mut field = |name: &str, value: Option<String>| match value {
             Some(value) => write!(f, " {name} {value}"),
             None => Ok(()),
