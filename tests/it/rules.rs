@@ -8,20 +8,27 @@
 //! | `accounts` | flags, limits, versions, creation |
 //! | `holds` | pending, post, void, expiry |
 //! | `amounts` | balancing, and what closing stops |
-//! | `chains` | linked items, and chains of holds |
+//! | `chains`, `batches` | linked items, and where batches end |
+//! | `scope` | chains of holds, posted or voided as a whole |
 //! | `repeats` | the same id again |
+//! | `order` | seq, versions and times |
+//! | `flags` | which of them combine |
 //! | `imports` | transfers and accounts from another system |
 //! | `calls` | what only a caller of the SQL function can do |
 
 mod accounts;
 mod amounts;
+mod batches;
 mod calls;
 mod chains;
+mod flags;
 mod holds;
 mod imports;
+mod order;
 mod precedence;
 mod reasons;
 mod repeats;
+mod scope;
 
 use giro_server::Config;
 use giro_tests::{Clock, Reply, TestDatabase, TestServer, clock::moment};
@@ -132,6 +139,21 @@ fn post(id: u32, hold: u32, changes: Value) -> Value {
 
 fn void(id: u32, hold: u32, changes: Value) -> Value {
     with(&json!({"id": id, "flags": ["void_pending"], "pending_id": hold}), changes)
+}
+
+/// The same items as one chain.
+fn linked(mut items: Vec<Value>) -> Value {
+    let last = items.len() - 1;
+    for item in &mut items[..last] {
+        let mut flags = item["flags"].as_array().cloned().unwrap_or_default();
+        flags.push(json!("linked"));
+        item["flags"] = json!(flags);
+    }
+    json!(items)
+}
+
+fn transfers(ids: impl IntoIterator<Item = u32>) -> Vec<Value> {
+    ids.into_iter().map(|id| transfer(id, json!({}))).collect()
 }
 
 /// A time in JSON, so many seconds after the start.

@@ -1,6 +1,6 @@
 //! What the creation of accounts in a random program is made of.
 
-use super::program::{Writer, pick};
+use super::writer::{Writer, pick};
 use giro_tests::model::NewAccount;
 use giro_tests::model::account::*;
 use proptest::collection::vec;

@@ -1,5 +1,5 @@
 //! What a random program is made of. A plan says "post a hold that is open", not which: that is found
-//! when the program is written down against the model (`program.rs`).
+//! when the program is written down against the model (`program.rs`, `writer.rs`).
 
 use giro_tests::model::transfer::*;
 use proptest::collection::vec;

@@ -71,3 +71,12 @@ async fn a_hold_has_the_ledger_of_the_accounts_that_are_given() {
     }
     ledger.server.database.assert_consistent().await;
 }
+
+#[tokio::test]
+async fn a_post_or_void_without_a_pending_id_names_the_hold_zero() {
+    let ledger = Ledger::new().await;
+    ledger.accounts(json!([{"id": 1}, {"id": 2}])).await;
+    for (id, flag) in [(11, 4), (12, 8)] {
+        assert_eq!(judge(&ledger, id, 1, 2, flag, "NULL").await, "pending_id_must_not_be_zero");
+    }
+}

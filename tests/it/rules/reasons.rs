@@ -205,3 +205,32 @@ fn the_tables_of_reasons_leave_none_out() {
         assert_eq!(recorded, burns, "{reason}");
     }
 }
+
+#[tokio::test]
+async fn what_json_rules_out_is_not_applied_and_needs_no_reason() {
+    let ledger = ledger().await;
+    let imported = json!({"flags": ["imported"]});
+    for (item, field) in [
+        (transfer(100, json!({"expect": {"debit_version": -1}})), "expect"),
+        (transfer(100, json!({"expect": {"debit_version": 1.5}})), "expect"),
+        (transfer(100, json!({"expect": {"version": 1}})), "expect"),
+        (transfer(100, json!({"scope": "chain"})), "scope"),
+        (post(100, 12, json!({"scope": "ledger"})), "scope"),
+        (post(100, 12, json!({"scope": "chain", "amount": 1})), "amount"),
+        (post(100, 12, json!({"pending_id": null})), "pending_id"),
+        (transfer(100, imported.clone()), "timestamp"),
+        (transfer(100, with(&imported, json!({"timestamp": "yesterday"}))), "timestamp"),
+        (transfer(100, with(&imported, json!({"timestamp": 1}))), "timestamp"),
+        (hold(100, json!({"timeout": -1})), "timeout"),
+        (hold(100, json!({"timeout": 1.5})), "timeout"),
+        (hold(100, json!({"timeout": 1_u64 << 63})), "timeout"),
+        (transfer(100, json!({"credit_account": null})), "credit_account"),
+        (hold(100, json!({"amount": null})), "amount"),
+    ] {
+        let reply = ledger.server.client.post("/transfer", &item).await;
+        assert_eq!(reply.status, 400, "{item}: {}", reply.text);
+        assert_eq!((reply.outcome(), reply.reason()), ("not_applied", ""), "{item}");
+        assert_eq!(reply.json["field"], field, "{item}: {}", reply.text);
+    }
+    assert_eq!(ledger.apply(json!([transfer(100, json!({}))])).await, ["applied"]);
+}
