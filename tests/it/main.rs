@@ -12,6 +12,7 @@ mod overload;
 mod recipes;
 mod replies;
 mod roles;
+mod rules;
 mod schema;
 mod shutdown;
 mod slow_clients;
