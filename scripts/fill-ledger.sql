@@ -2,19 +2,22 @@
 -- is a hold, one posts or voids it; one in a hundred is refused, one hold in ten stays open. Ten accounts
 -- are debited, a million others credited at random; one in a hundred keeps its history.
 --   psql -v transfers=10000000 -f scripts/fill-ledger.sql "$(cat .giro/database_url)"
--- What it makes is real: use a database for trials.
+-- What it makes is real: use a database for trials. Run again, it makes more; -v accounts=0 makes no accounts.
 \set QUIET on
 \set ON_ERROR_STOP on
 \if :{?transfers}
 \else
   \set transfers 1000000
 \endif
+\if :{?accounts}
+\else
+  \set accounts 1000000
+\endif
 SET synchronous_commit = off;
-SELECT set_config('fill.calls', (:transfers / 1000)::text, false) \g /dev/null
 
-DO $$
+CREATE PROCEDURE pg_temp.create_accounts(n_calls int) LANGUAGE plpgsql AS $$
 BEGIN
-    FOR n_call IN 1 .. 1000 LOOP
+    FOR n_call IN 1 .. n_calls LOOP
         PERFORM giro.create_accounts(
             0, n_call, 'fill-ledger', array_agg(gen_random_uuid()), array_agg(1),
             array_agg(1), array_agg(CASE WHEN n % 100 = 0 THEN 8 ELSE 0 END), array_agg(0::numeric),
@@ -27,14 +30,14 @@ BEGIN
                                  '{1}', '{1}', '{2}', '{0}', NULL, NULL, NULL, NULL);
 END
 $$;
+CALL pg_temp.create_accounts(:accounts / 1000);
 VACUUM ANALYZE giro.account_state, giro.account_details;
 
-DO $$
+CREATE PROCEDURE pg_temp.apply_transfers(n_calls int) LANGUAGE plpgsql AS $$
 DECLARE
     empty   CONSTANT uuid := '00000000-0000-0000-0000-00000000f111';
     every   CONSTANT uuid[] := (SELECT array_agg(id) FROM giro.accounts
                                  WHERE ledger = 1 AND id <> empty);
-    n_calls CONSTANT int := current_setting('fill.calls');
     began   CONSTANT bigint := (SELECT max(id) FROM giro.batch_log);
     a       record;
 BEGIN
@@ -75,4 +78,8 @@ BEGIN
     END LOOP;
 END
 $$;
+-- What the planner knows of empty tables makes poor plans: a few calls, and then the rest.
+CALL pg_temp.apply_transfers(least(10, :transfers / 1000));
+VACUUM ANALYZE giro.decisions, giro.batches, giro.hold_chains, giro.open_holds;
+CALL pg_temp.apply_transfers(:transfers / 1000 - least(10, :transfers / 1000));
 VACUUM ANALYZE giro.decisions, giro.account_state, giro.batches, giro.account_balances;

@@ -5,7 +5,7 @@ use super::check::Check;
 use super::entry::{Account, Entry, History, Movement, Refused};
 use super::report::{Finding, Findings};
 use super::totals::{Change, Limits, Totals};
-use super::values::{Moment, Stored};
+use super::values::Moment;
 use crate::Id;
 
 /// Refusals of an account that are remembered, to say which of them was applied.
@@ -162,7 +162,7 @@ impl AccountFold {
         if self.lost {
             return;
         }
-        for (name, expected, found) in differences(&self.totals, &history.balances) {
+        for (name, expected, found) in self.totals.differences(&history.balances) {
             findings.add(Check::HistoryAgrees, || {
                 here(&format!("{name} is not the fold up to here")).expected(expected).found(found)
             });
@@ -220,7 +220,7 @@ impl AccountFold {
             return;
         }
         let mut differs = false;
-        for (name, expected, found) in differences(&totals, &row.balances) {
+        for (name, expected, found) in totals.differences(&row.balances) {
             differs = true;
             findings.add(Check::BalancesAreFolds, || {
                 here(format!("{name} is not the fold of the movements"))
@@ -236,16 +236,6 @@ impl AccountFold {
     }
 }
 
-fn differences<'a>(
-    totals: &'a Totals,
-    stored: &'a [Stored; 4],
-) -> impl Iterator<Item = (&'static str, u128, Stored)> + 'a {
-    let pairs = totals.columns().into_iter().zip(*stored);
-    pairs
-        .filter(|((_, expected), found)| found.amount() != Some(*expected))
-        .map(|((name, expected), found)| (name, expected, found))
-}
-
 /// The refused transfer that explains the difference between the fold and the row.
 fn applied_all_the_same<'a>(
     refused: &'a [(i64, Refused)],
@@ -256,6 +246,6 @@ fn applied_all_the_same<'a>(
         let change = refused.change.filter(|change| *change != Change::default());
         change
             .and_then(|change| totals.after(refused.side, change).ok())
-            .is_some_and(|totals| differences(&totals, &row.balances).next().is_none())
+            .is_some_and(|totals| totals.differences(&row.balances).next().is_none())
     })
 }

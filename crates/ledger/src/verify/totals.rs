@@ -1,5 +1,7 @@
 //! The four balances of an account as they are folded.
 
+use super::values::Stored;
+
 /// Which side of the account a movement is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Side {
@@ -39,14 +41,19 @@ pub(super) struct Limits {
 pub(super) type Breach = (&'static str, u128, u128);
 
 impl Totals {
-    /// In the order of the columns: their names and values.
-    pub(super) fn columns(&self) -> [(&'static str, u128); 4] {
-        [
-            ("debits_pending", self.debits_pending),
-            ("debits_posted", self.debits_posted),
-            ("credits_pending", self.credits_pending),
-            ("credits_posted", self.credits_posted),
-        ]
+    /// What differs in a row that should have these balances: the column, the fold, what is stored.
+    pub(super) fn differences(
+        &self,
+        stored: &[Stored; 4],
+    ) -> impl Iterator<Item = (&'static str, u128, Stored)> {
+        let [debits_pending, debits_posted, credits_pending, credits_posted] = *stored;
+        let columns = [
+            ("debits_pending", self.debits_pending, debits_pending),
+            ("debits_posted", self.debits_posted, debits_posted),
+            ("credits_pending", self.credits_pending, credits_pending),
+            ("credits_posted", self.credits_posted, credits_posted),
+        ];
+        columns.into_iter().filter(|(_, fold, stored)| stored.amount() != Some(*fold))
     }
 
     /// The balances after a further movement; why there are none.
