@@ -1,6 +1,5 @@
 //! What no call of a function leaves behind, planted one by one.
 
-use super::audit;
 use super::used_ledger::used_ledger;
 use Named::{Account, Batch, Hold, Ledger, Nothing, Transfer};
 use giro_ledger::Id;
@@ -153,7 +152,7 @@ async fn every_planted_corruption_is_found_and_named() {
             .await
             .expect("the triggers are disabled");
         session.batch_execute(sql).await.unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        let report = audit(&database.server_url).await;
+        let report = database.audit().await;
         let found =
             report.checks.iter().find(|found| found.name.name() == *check).expect("a check");
         let named = found.shown.iter().any(|finding| match names {
