@@ -94,12 +94,36 @@ async fn every_reason_in_the_functions_is_known_here_and_the_other_way_round() {
     in_rust.sort_unstable();
     assert_eq!(in_sql, in_rust);
     // And the same ones are recorded.
-    let recorded = source.split("known_as[i] IS NULL AND (\n                reason IN (").nth(1).unwrap();
+    let recorded =
+        source.split("known_as[i] IS NULL AND (\n                reason IN (").nth(1).unwrap();
     let recorded = recorded.split(')').next().unwrap();
     for reason in Reason::ALL {
         let in_sql = recorded.contains(&format!("'{}'", reason.name()));
         assert_eq!(in_sql, reason.is_recorded(), "{}", reason.name());
     }
+}
+
+#[tokio::test]
+async fn everything_in_the_schema_says_what_it_is() {
+    let database = TestDatabase::new().await;
+    let superuser = database.superuser().await;
+    let silent = "
+        SELECT coalesce(string_agg(o.name, ', ' ORDER BY o.name), '')
+          FROM (SELECT 'giro' AS name, obj_description('giro'::regnamespace, 'pg_namespace') AS says
+                UNION ALL
+                SELECT c.relname, obj_description(c.oid, 'pg_class')
+                  FROM pg_class c
+                 WHERE c.relnamespace = 'giro'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+                UNION ALL
+                SELECT c.relname || '.' || a.attname, col_description(c.oid, a.attnum)
+                  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                 WHERE c.relnamespace = 'giro'::regnamespace AND c.relkind = 'v'
+                UNION ALL
+                SELECT p.proname || '()', obj_description(p.oid, 'pg_proc')
+                  FROM pg_proc p WHERE p.pronamespace = 'giro'::regnamespace) AS o
+         WHERE o.says IS NULL";
+    let silent: String = superuser.query_one(silent, &[]).await.unwrap().get(0);
+    assert_eq!(silent, "", "sql/comments.sql says nothing of these");
 }
 
 #[tokio::test]
