@@ -107,16 +107,16 @@ async fn scope_chain_of_a_hold_in_no_chain_leaves_every_other_hold_alone() {
     ledger.accounts(json!([{"id": 1}, {"id": 2}])).await;
     let held: Vec<_> = (10..13).map(|id| hold(id, json!({"amount": 5}))).collect();
     assert_eq!(ledger.apply(json!(held)).await, ["applied"; 3]);
-    // Next to posts and voids of others, and of a hold that does not exist.
+    // Also next to others that are named in the same request.
     let request = json!([
         post(20, 10, json!({"scope": "chain"})),
-        void(21, 11, json!({})),
-        post(22, 12, json!({"amount": 1})),
-        void(23, 98, json!({})),
+        post(21, 12, json!({"scope": "chain"})),
+        void(22, 11, json!({})),
+        post(23, 98, json!({})),
     ]);
     let expected = ["applied", "applied", "applied", "pending_transfer_not_found"];
     assert_eq!(ledger.apply(request).await, expected);
-    assert_eq!(ledger.balances(1).await, [0, 6, 0, 0]);
+    assert_eq!(ledger.balances(1).await, [0, 10, 0, 0]);
     ledger.server.database.assert_consistent().await;
 }
 
