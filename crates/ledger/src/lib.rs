@@ -44,7 +44,7 @@ mod timestamp;
 mod transfer;
 pub mod verify;
 
-pub use account::{AccountInput, AccountRecord, Balances, NewAccount};
+pub use account::{AccountInput, AccountRecord, Balances, CreatedAccount, NewAccount};
 pub use amount::Amount;
 pub use apply_transfers::ApplyTransfers;
 pub use call::{ArrayCall, Header, Verdict};

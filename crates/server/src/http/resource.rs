@@ -89,7 +89,7 @@ impl Resource for Accounts {
         item.bytes()
     }
 
-    fn record(item: NewAccount, applied: giro_ledger::Balances) -> AccountRecord {
+    fn record(item: NewAccount, applied: giro_ledger::CreatedAccount) -> AccountRecord {
         AccountRecord::new(item, applied)
     }
 }
