@@ -22,6 +22,7 @@ COMMENT ON COLUMN giro.accounts.created_at IS
     'When it was created: the database''s clock, or the timestamp of an import.';
 COMMENT ON COLUMN giro.accounts.changed_at IS
     'When a transfer changed it last; created_at until there was one.';
+COMMENT ON COLUMN giro.accounts.flag_bits IS 'The flags as bits, as the functions take them.';
 
 COMMENT ON VIEW giro.balances IS
     'Balances now, worked out from the credit side: what you owe the owner of the account.';
@@ -60,6 +61,9 @@ COMMENT ON COLUMN giro.transfers.created_at IS
     'When it was applied: the database''s clock, or the timestamp of an import.';
 COMMENT ON COLUMN giro.transfers.state IS
     'Of a hold, as of now: pending, posted, voided or expired. NULL for what is no hold.';
+COMMENT ON COLUMN giro.transfers.flag_bits IS 'The flags as bits, as the functions take them.';
+COMMENT ON COLUMN giro.transfers.expires_at IS
+    'Of an open hold with a timeout: when it is to be released. NULL once it is resolved.';
 
 COMMENT ON VIEW giro.entries IS
     'What changed each account: two rows a transfer, its debit and its credit, and two a hold that expired.';
@@ -106,6 +110,7 @@ COMMENT ON COLUMN giro.rejections.metadata IS 'Your own JSON object.';
 COMMENT ON COLUMN giro.rejections.created_at IS 'When it was refused.';
 COMMENT ON COLUMN giro.rejections.pending_id IS 'Of a post or void: the hold that it named.';
 COMMENT ON COLUMN giro.rejections.flags IS 'Names of the flags that were set.';
+COMMENT ON COLUMN giro.rejections.flag_bits IS 'The flags as bits, as the functions take them.';
 
 COMMENT ON VIEW giro.expired_holds IS 'Holds that were released because their time was over.';
 COMMENT ON COLUMN giro.expired_holds.ledger IS 'The hold''s ledger.';
