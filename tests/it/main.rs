@@ -19,3 +19,4 @@ mod slow_clients;
 mod sql_examples;
 mod stalled;
 mod structure;
+mod verify;
