@@ -168,6 +168,33 @@ pub struct Inherited {
     pub code: i32,
 }
 
+/// What became of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldState {
+    /// Nothing yet.
+    Pending,
+    /// It was posted, in full or in part.
+    Posted,
+    /// It was voided.
+    Voided,
+    /// Its time was over.
+    Expired,
+}
+
+impl HoldState {
+    /// As the views write it.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "pending" => Some(Self::Pending),
+            "posted" => Some(Self::Posted),
+            "voided" => Some(Self::Voided),
+            "expired" => Some(Self::Expired),
+            _ => None,
+        }
+    }
+}
+
 /// An applied transfer as it is returned.
 #[derive(Debug, Clone, Serialize)]
 pub struct TransferRecord {
@@ -197,6 +224,9 @@ pub struct TransferRecord {
     /// The caller's own object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
+    /// Of a hold, as far as it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<HoldState>,
     /// Grows along the history of every account.
     #[serde(serialize_with = "decimal")]
     pub seq: i64,
@@ -206,8 +236,10 @@ pub struct TransferRecord {
 }
 
 impl TransferRecord {
-    /// What came in, with what the ledger added.
-    pub fn new(transfer: Transfer, applied: AppliedTransfer) -> Self {
+    /// What came in, with what the ledger added. What became of a hold since is not known when it was
+    /// `replayed`.
+    pub fn new(transfer: Transfer, applied: AppliedTransfer, replayed: bool) -> Self {
+        let held = transfer.flags.contains(TransferFlag::Pending) && !replayed;
         let Inherited { debit_account, credit_account, code } =
             applied.inherited.unwrap_or(Inherited {
                 debit_account: transfer.debit_account,
@@ -226,6 +258,7 @@ impl TransferRecord {
             timeout: transfer.timeout,
             reference: transfer.reference,
             metadata: transfer.metadata,
+            state: held.then_some(HoldState::Pending),
             seq: applied.seq,
             created_at: applied.created_at,
         }

@@ -102,6 +102,13 @@ impl Problem {
         problem.with_id(id)
     }
 
+    /// A read of something that there is not.
+    pub(crate) fn nothing_there(detail: String) -> Self {
+        let mut problem = Self::new(StatusCode::NOT_FOUND, detail);
+        problem.0.outcome = None;
+        problem
+    }
+
     /// A read that failed: nothing was asked to change, so there is no outcome.
     pub(crate) fn read_failed(status: StatusCode, detail: &'static str) -> Self {
         let mut problem = Self::new(status, detail);

@@ -187,7 +187,7 @@ impl<R: Resource> Answer<R> {
     }
 
     fn applied(item: Item<R>, replayed: bool, applied: Applied<R>) -> Self {
-        let record = R::record(item, applied);
+        let record = R::record(item, applied, replayed);
         Self::Applied { outcome: Outcome::Applied, replayed, record }
     }
 
