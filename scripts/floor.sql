@@ -1,8 +1,8 @@
 -- The floor under any ledger on this machine: the bare INSERT of the rows that transfers leave behind, in
--- batches of 1,000, a commit each, time-ordered ids, no rules.
+-- batches of 1,000, a commit each, time-ordered ids, no rules and no index but the primary key.
 --   psql "$(cat .giro/database_url)" -f scripts/floor.sql
 \set QUIET on
-CREATE TABLE giro_floor (LIKE giro.decisions INCLUDING ALL);
+CREATE TABLE giro_floor (LIKE giro.decisions INCLUDING ALL EXCLUDING INDEXES, PRIMARY KEY (ledger, id));
 DO $$
 DECLARE
     spent   numeric := 0;

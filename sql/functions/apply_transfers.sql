@@ -95,6 +95,7 @@ DECLARE
     all_flags       int;      -- set in any transfer
     forms_differ    boolean;  -- from that of a direct transfer whose fields are all in range
     importing       boolean;
+    all_new         boolean;  -- no id was decided before, and there is no chain
     now_at          timestamptz;
     timeout_max     bigint;   -- seconds until the end of time
     -- Accounts, by their index in the call.
@@ -185,7 +186,7 @@ DECLARE
     amount          numeric;
     held            numeric;
     reason          text;
-    burns           boolean;
+    f               int;  -- its flags
     time_at         timestamptz;
     seq             bigint;
     n_updated       int;
@@ -429,19 +430,22 @@ BEGIN
     END IF;
 
     -- Judge one after another: each transfer sees the effects of those before it.
+    all_new := all_flags & LINKED = 0 AND NOT repeats_ids AND known_as IS NULL;
+    time_at := now_at;
     FOR i IN 1 .. n LOOP
+        f := flags[i];
         d := debit_accounts[i];
         c := credit_accounts[i];
         amount := amounts[i];
-        time_at := now_at;
-        IF importing AND flags[i] & IMPORTED <> 0 THEN
-            time_at := timestamps[i];
+        reason := forms[i];
+        IF importing THEN
+            time_at := CASE WHEN f & IMPORTED <> 0 THEN timestamps[i] ELSE now_at END;
             import_slot := array_position(import_ledgers, ledgers[i]);
+            reason := coalesce(faults[i], reason);
         END IF;
-        burns := false;
 
         -- A chain opens.
-        IF flags[i] & LINKED <> 0 AND chain_first IS NULL THEN
+        IF f & LINKED <> 0 AND chain_first IS NULL THEN
             chain_first := i;
             chain_last := i;
             WHILE flags[chain_last] & LINKED <> 0 AND chain_last < n
@@ -489,32 +493,32 @@ BEGIN
         END IF;
 
         -- In order of precedence: the first that holds is the answer. A burnt id keeps its own.
-        reason := CASE
-            WHEN chain_broken AND replayed[i] AND known_as[i] <> 'applied' THEN known_as[i]
-            WHEN chain_broken THEN 'linked_event_failed'
-            WHEN i = chain_last AND flags[i] & LINKED <> 0 THEN 'linked_event_chain_open'
-            WHEN faults[i] IS NOT NULL THEN faults[i]
-            WHEN known_as[i] <> 'applied' THEN known_as[i]
-            WHEN known_as[i] = 'applied' AND NOT chain_repeats THEN 'exists'
-            WHEN known_as[i] = 'applied' THEN NULL
-            ELSE forms[i]
-        END;
-        IF reason IS NOT NULL THEN
-            burns := replayed[i] AND reason = known_as[i];
-            replayed[i] := burns;
-
-        ELSIF known_as[i] IS NOT NULL THEN
-            NULL;  -- a repetition: applied before
+        IF NOT all_new THEN
+            reason := CASE
+                WHEN chain_broken AND replayed[i] AND known_as[i] <> 'applied' THEN known_as[i]
+                WHEN chain_broken THEN 'linked_event_failed'
+                WHEN i = chain_last AND f & LINKED <> 0 THEN 'linked_event_chain_open'
+                WHEN faults[i] IS NOT NULL THEN faults[i]
+                WHEN known_as[i] <> 'applied' THEN known_as[i]
+                WHEN known_as[i] = 'applied' AND NOT chain_repeats THEN 'exists'
+                WHEN known_as[i] = 'applied' THEN NULL
+                ELSE reason
+            END;
+        END IF;
+        IF reason IS NOT NULL OR known_as[i] IS NOT NULL THEN
+            NULL;  -- decided
 
         -- Direct transfers and holds.
-        ELSIF flags[i] & RESOLVES = 0 THEN
-            IF flags[i] & BALANCING_DEBIT <> 0 THEN
-                amount := least(amount, greatest(0, credits_posted[d] + overdrafts[d]
-                                                    - debits_posted[d] - debits_pending[d]));
-            END IF;
-            IF flags[i] & BALANCING_CREDIT <> 0 THEN
-                amount := least(amount, greatest(0, debits_posted[c] + overdrafts[c]
-                                                    - credits_posted[c] - credits_pending[c]));
+        ELSIF f & RESOLVES = 0 THEN
+            IF f & BALANCING <> 0 THEN
+                amount := least(
+                    amount,
+                    CASE WHEN f & BALANCING_DEBIT <> 0
+                         THEN greatest(0, credits_posted[d] + overdrafts[d]
+                                          - debits_posted[d] - debits_pending[d]) END,
+                    CASE WHEN f & BALANCING_CREDIT <> 0
+                         THEN greatest(0, debits_posted[c] + overdrafts[c]
+                                          - credits_posted[c] - credits_pending[c]) END);
             END IF;
             reason := CASE
                 WHEN versions[d] IS NULL THEN 'debit_account_not_found'
@@ -523,22 +527,22 @@ BEGIN
                     THEN 'accounts_must_have_the_same_ledger'
                 WHEN account_ledgers[d] <> ledgers[i]
                     THEN 'transfer_must_have_the_same_ledger_as_accounts'
-                WHEN flags[i] & IMPORTED <> 0 AND (
+                WHEN f & IMPORTED <> 0 AND (
                          time_at <= import_lasts[import_slot]
                          OR time_at <= changed_ats[d] AND versions[d] > 0
                          OR time_at <= changed_ats[c] AND versions[c] > 0)
                     THEN 'imported_event_timestamp_must_not_regress'
-                WHEN flags[i] & IMPORTED <> 0 AND time_at <= opened_ats[d]
+                WHEN f & IMPORTED <> 0 AND time_at <= opened_ats[d]
                     THEN 'imported_event_timestamp_must_postdate_debit_account'
-                WHEN flags[i] & IMPORTED <> 0 AND time_at <= opened_ats[c]
+                WHEN f & IMPORTED <> 0 AND time_at <= opened_ats[c]
                     THEN 'imported_event_timestamp_must_postdate_credit_account'
-                WHEN flags[i] & IMPORTED <> 0 AND timeouts[i] <> 0
+                WHEN f & IMPORTED <> 0 AND timeouts[i] <> 0
                     THEN 'imported_event_timeout_must_be_zero'
                 WHEN account_flags[d] & CLOSED <> 0 THEN 'debit_account_already_closed'
                 WHEN account_flags[c] & CLOSED <> 0 THEN 'credit_account_already_closed'
-                WHEN flags[i] & PENDING <> 0 AND debits_pending[d] + amount > AMOUNT_MAX
+                WHEN f & PENDING <> 0 AND debits_pending[d] + amount > AMOUNT_MAX
                     THEN 'overflows_debits_pending'
-                WHEN flags[i] & PENDING <> 0 AND credits_pending[c] + amount > AMOUNT_MAX
+                WHEN f & PENDING <> 0 AND credits_pending[c] + amount > AMOUNT_MAX
                     THEN 'overflows_credits_pending'
                 WHEN debits_posted[d] + amount > AMOUNT_MAX THEN 'overflows_debits_posted'
                 WHEN credits_posted[c] + amount > AMOUNT_MAX THEN 'overflows_credits_posted'
@@ -571,9 +575,9 @@ BEGIN
                 WHEN account_ledgers[d] <> ledgers[i] OR account_ledgers[c] <> ledgers[i]
                     THEN 'pending_transfer_has_different_ledger'
                 WHEN codes[i] NOT IN (0, hold_codes[h]) THEN 'pending_transfer_has_different_code'
-                WHEN flags[i] & POST_PENDING <> 0 AND amount > hold_amounts[h]
+                WHEN f & POST_PENDING <> 0 AND amount > hold_amounts[h]
                      AND amount < AMOUNT_MAX THEN 'exceeds_pending_transfer_amount'
-                WHEN flags[i] & VOID_PENDING <> 0 AND amount <> hold_amounts[h]
+                WHEN f & VOID_PENDING <> 0 AND amount <> hold_amounts[h]
                     THEN 'pending_transfer_has_different_amount'
             END;
             WHILE reason IS NULL AND h IS NOT NULL LOOP
@@ -583,13 +587,13 @@ BEGIN
                     WHEN hold_fates[h] & POST_PENDING <> 0 THEN 'pending_transfer_already_posted'
                     WHEN hold_fates[h] & VOID_PENDING <> 0 THEN 'pending_transfer_already_voided'
                     WHEN hold_ends[h] <= now_at THEN 'pending_transfer_expired'
-                    WHEN flags[i] & IMPORTED <> 0 AND (
+                    WHEN f & IMPORTED <> 0 AND (
                              time_at <= import_lasts[import_slot]
                              OR time_at <= changed_ats[d] OR time_at <= changed_ats[c])
                         THEN 'imported_event_timestamp_must_not_regress'
-                    WHEN flags[i] & VOID_PENDING = 0 AND account_flags[d] & CLOSED <> 0
+                    WHEN f & VOID_PENDING = 0 AND account_flags[d] & CLOSED <> 0
                         THEN 'debit_account_already_closed'
-                    WHEN flags[i] & VOID_PENDING = 0 AND account_flags[c] & CLOSED <> 0
+                    WHEN f & VOID_PENDING = 0 AND account_flags[c] & CLOSED <> 0
                         THEN 'credit_account_already_closed'
                     WHEN h = hold_slots[i] AND (expect_debit_versions[i] <> versions[d]
                                                 OR expect_credit_versions[i] <> versions[c])
@@ -602,20 +606,18 @@ BEGIN
         -- Refused: only a refusal that depends on state burns the id, and those of its chain.
         IF reason IS NOT NULL THEN
             reasons[i] := reason;
-            IF NOT burns AND (
-                   known_as[i] IS NULL AND reason IN (
-                       'debit_account_not_found', 'credit_account_not_found',
-                       'pending_transfer_not_found', 'debit_account_already_closed',
-                       'credit_account_already_closed', 'version_mismatch', 'exceeds_credits',
-                       'exceeds_debits')
-                   OR reason = 'linked_event_failed' AND chain_burns AND known_as[i] IS NULL
-                      AND ids[i] NOT IN (ID_ZERO, ID_MAX)) THEN
-                burns := true;
-                recorded[i] := true;
-            END IF;
+            replayed[i] := replayed[i] AND reason = known_as[i];
+            recorded[i] := known_as[i] IS NULL AND (
+                reason IN (
+                    'debit_account_not_found', 'credit_account_not_found',
+                    'pending_transfer_not_found', 'debit_account_already_closed',
+                    'credit_account_already_closed', 'version_mismatch', 'exceeds_credits',
+                    'exceeds_debits')
+                OR reason = 'linked_event_failed' AND chain_burns
+                   AND ids[i] NOT IN (ID_ZERO, ID_MAX));
             IF chain_first IS NOT NULL AND NOT chain_broken THEN
                 chain_broken := true;
-                chain_burns := burns;
+                chain_burns := recorded[i] OR replayed[i];
                 -- Undo what the chain has changed, the last first.
                 FOR u IN REVERSE n_undo .. 1 LOOP
                     x := undo_accounts[u];
@@ -655,7 +657,10 @@ BEGIN
         -- Applied: one movement, or one for each hold that is resolved.
         ELSIF known_as[i] IS NULL THEN
             recorded[i] := true;
-            h := CASE WHEN flags[i] & RESOLVES <> 0 THEN hold_slots[i] END;
+            h := NULL;
+            IF f & RESOLVES <> 0 THEN
+                h := hold_slots[i];
+            END IF;
             LOOP
                 IF h IS NOT NULL THEN
                     d := hold_debits[h];
@@ -687,7 +692,7 @@ BEGIN
                     debits_pending[d] := debits_pending[d] - held;
                     credits_pending[c] := credits_pending[c] - held;
                     amount := least(coalesce(amounts[i], AMOUNT_MAX), held);
-                    IF flags[i] & POST_PENDING <> 0 THEN
+                    IF f & POST_PENDING <> 0 THEN
                         debits_posted[d] := debits_posted[d] + amount;
                         credits_posted[c] := credits_posted[c] + amount;
                     ELSIF hold_flags[h] & CLOSING <> 0 THEN
@@ -699,16 +704,16 @@ BEGIN
                         END IF;
                     END IF;
                     hold_fates[h] := flags[i];
-                ELSIF flags[i] & PENDING = 0 THEN
+                ELSIF f & PENDING = 0 THEN
                     debits_posted[d] := debits_posted[d] + amount;
                     credits_posted[c] := credits_posted[c] + amount;
                 ELSE
                     debits_pending[d] := debits_pending[d] + amount;
                     credits_pending[c] := credits_pending[c] + amount;
-                    IF flags[i] & CLOSING_DEBIT <> 0 THEN
+                    IF f & CLOSING_DEBIT <> 0 THEN
                         account_flags[d] := account_flags[d] | CLOSED;
                     END IF;
-                    IF flags[i] & CLOSING_CREDIT <> 0 THEN
+                    IF f & CLOSING_CREDIT <> 0 THEN
                         account_flags[c] := account_flags[c] | CLOSED;
                     END IF;
                     x := own_slots[i];
@@ -747,13 +752,13 @@ BEGIN
                 IF seqs[i] IS NULL THEN
                     seqs[i] := seq;
                     created_ats[i] := time_at;
-                    IF flags[i] <> 0 THEN
+                    IF f <> 0 THEN
                         result_amounts[i] := amount;
-                    END IF;
-                    IF h IS NOT NULL THEN
-                        debit_accounts[i] := d;
-                        credit_accounts[i] := c;
-                        codes[i] := hold_codes[h];
+                        IF h IS NOT NULL THEN
+                            debit_accounts[i] := d;
+                            credit_accounts[i] := c;
+                            codes[i] := hold_codes[h];
+                        END IF;
                     END IF;
                 ELSE
                     n_further := n_further + 1;
@@ -762,10 +767,10 @@ BEGIN
                     further_slots[n_further] := h;
                     further_amounts[n_further] := amount;
                 END IF;
-                h := CASE WHEN chain_scopes[i] THEN hold_nexts[h] END;
-                EXIT WHEN h IS NULL;
+                EXIT WHEN chain_scopes[i] IS NOT TRUE OR hold_nexts[h] IS NULL;
+                h := hold_nexts[h];
             END LOOP;
-            IF flags[i] & IMPORTED <> 0 THEN
+            IF f & IMPORTED <> 0 THEN
                 import_lasts[import_slot] := time_at;
             END IF;
         END IF;

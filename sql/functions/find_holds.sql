@@ -31,8 +31,10 @@ CREATE OR REPLACE FUNCTION giro.find_holds(
     OUT all_account_ledgers int[],
     OUT all_account_ids uuid[]
 )
-LANGUAGE sql STABLE
+LANGUAGE plpgsql STABLE
 AS $$
+#variable_conflict use_column
+BEGIN
     WITH item AS (
         SELECT u.*
           FROM unnest(ledgers, ids, flags, pending_ids, chain_scopes) WITH ORDINALITY
@@ -48,17 +50,24 @@ AS $$
           FROM item i
           JOIN giro.hold_chains m ON m.chain_ledger = i.ledger AND m.chain_id = i.pending_id
          WHERE i.scope),
+    -- A hold of the batch matters if the batch refers to it, by its id or as one of a chain.
+    relevant AS (
+        SELECT kind, position, ledger,
+               CASE WHEN chain_scopes IS NOT NULL
+                         OR bool_or(kind <> 'is') OVER (PARTITION BY ledger, id) THEN id END AS id
+          FROM mention),
     slotted AS (
         SELECT *, CASE WHEN id IS NOT NULL
                        THEN dense_rank() OVER (ORDER BY id IS NULL, ledger, id)::int END AS slot
-          FROM mention),
+          FROM relevant),
     hold AS (
         SELECT s.slot, s.ledger, s.id, k.flags, k.debit_account, k.credit_account, k.amount, k.code,
                k.created_at + make_interval(secs => nullif(k.timeout, 0)) AS ends, l.place,
                lead(s.slot) OVER (PARTITION BY l.chain_ledger, l.chain_id ORDER BY l.place) AS next
           FROM (SELECT DISTINCT slot, ledger, id FROM slotted WHERE slot IS NOT NULL) AS s
           LEFT JOIN giro.decisions k ON k.ledger = s.ledger AND k.id = s.id AND k.reason IS NULL
-          LEFT JOIN giro.hold_chains l ON l.ledger = s.ledger AND l.id = s.id),
+          LEFT JOIN giro.hold_chains l
+                 ON chain_scopes IS NOT NULL AND l.ledger = s.ledger AND l.id = s.id),
     side AS (
         SELECT *, CASE WHEN id IS NOT NULL
                        THEN dense_rank() OVER (ORDER BY id IS NULL, ledger, id)::int END AS place
@@ -68,18 +77,22 @@ AS $$
                 SELECT 'debit', slot, ledger, debit_account FROM hold
                 UNION ALL
                 SELECT 'credit', slot, ledger, credit_account FROM hold) AS every)
-    SELECT (SELECT array_agg(slot ORDER BY position) FROM slotted WHERE kind = 'names'),
-           (SELECT array_agg(slot ORDER BY position) FROM slotted WHERE kind = 'is'),
-           array_agg(ledger ORDER BY slot), array_agg(id ORDER BY slot),
-           array_agg(flags ORDER BY slot), array_agg(amount ORDER BY slot),
-           array_agg(code ORDER BY slot), array_agg(ends ORDER BY slot),
-           array_agg(place ORDER BY slot), array_agg(next ORDER BY slot),
-           (SELECT array_agg(place ORDER BY position) FROM side WHERE kind = 'debit'),
-           (SELECT array_agg(place ORDER BY position) FROM side WHERE kind = 'credit'),
-           (SELECT array_agg(place ORDER BY position) FROM side WHERE kind = 'account'),
-           (SELECT array_agg(ledger ORDER BY place)
-              FROM (SELECT DISTINCT ledger, place FROM side WHERE place IS NOT NULL) AS a),
-           (SELECT array_agg(id ORDER BY place)
-              FROM (SELECT DISTINCT id, place FROM side WHERE place IS NOT NULL) AS a)
-      FROM hold
+    SELECT h.*, i.*, a.*, t.*
+      INTO hold_ledgers, hold_ids, hold_flags, hold_amounts, hold_codes, hold_ends, hold_places,
+           hold_nexts, named_slots, own_slots, places, hold_debits, hold_credits,
+           all_account_ledgers, all_account_ids
+      FROM (SELECT array_agg(ledger), array_agg(id), array_agg(flags), array_agg(amount),
+                   array_agg(code), array_agg(ends), array_agg(place), array_agg(next)
+              FROM (SELECT * FROM hold ORDER BY slot) AS k) AS h,
+           (SELECT array_agg(slot) FILTER (WHERE kind = 'names'),
+                   array_agg(slot) FILTER (WHERE kind = 'is')
+              FROM (SELECT * FROM slotted ORDER BY position) AS k) AS i,
+           (SELECT array_agg(place) FILTER (WHERE kind = 'account'),
+                   array_agg(place) FILTER (WHERE kind = 'debit'),
+                   array_agg(place) FILTER (WHERE kind = 'credit')
+              FROM (SELECT * FROM side ORDER BY position) AS k) AS a,
+           (SELECT array_agg(ledger), array_agg(id)
+              FROM (SELECT DISTINCT place, ledger, id FROM side
+                     WHERE place IS NOT NULL ORDER BY place) AS k) AS t;
+END
 $$;
