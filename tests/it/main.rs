@@ -4,6 +4,7 @@ mod batching;
 mod commands;
 mod contract;
 mod documents;
+mod dry_run;
 mod expiry;
 mod faults;
 mod filters;

@@ -94,7 +94,8 @@ async fn every_reason_in_the_functions_is_known_here_and_the_other_way_round() {
     in_rust.sort_unstable();
     assert_eq!(in_sql, in_rust);
     // And the same ones are recorded.
-    let recorded = source.split("known_as[i] IS NULL AND (\n                reason IN (").nth(1).unwrap();
+    let recorded =
+        source.split("known_as[i] IS NULL AND (\n                reason IN (").nth(1).unwrap();
     let recorded = recorded.split(')').next().unwrap();
     for reason in Reason::ALL {
         let in_sql = recorded.contains(&format!("'{}'", reason.name()));

@@ -56,12 +56,12 @@ pub use id::Id;
 pub use lane::{Lane, Unapplied};
 pub use metrics::Metrics;
 pub use readers::{
-    AccountById, BalanceAt, BalanceRecord, ListAccounts, ListBalances, ListTransfers, Moment,
-    Order, Page, Read, ReadError, Readers, Side, Span, TransferById, TransferState,
+    AccountById, BalanceAt, BalanceRecord, DryRun, ListAccounts, ListBalances, ListTransfers,
+    Moment, Order, Page, Read, ReadError, Readers, Side, Span, TransferById, TransferState,
 };
 pub use reason::Reason;
 pub use timestamp::Timestamp;
 pub use transfer::{
-    AppliedTransfer, ExpectedVersions, HoldState, Inherited, Scope, Transfer, TransferInput,
-    TransferRecord,
+    AppliedTransfer, ExpectedVersions, HoldState, Inherited, Recorded, Scope, Transfer,
+    TransferInput, TransferRecord,
 };

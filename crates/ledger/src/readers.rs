@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 mod account_list;
+mod dry_run;
 mod history;
 mod lookup;
 mod page;
@@ -15,6 +16,7 @@ mod session;
 mod transfer_list;
 
 pub use account_list::ListAccounts;
+pub use dry_run::DryRun;
 pub use history::{BalanceAt, BalanceRecord, ListBalances, Moment};
 pub use lookup::{AccountById, TransferById, TransferState};
 pub use page::{Order, Page, Span};

@@ -147,13 +147,22 @@ const INHERITED: Id = Id::ZERO;
 /// What the ledger adds to a transfer when it applies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppliedTransfer {
-    /// Grows along the history of every account.
-    pub seq: i64,
     /// As applied.
     pub amount: Amount,
     /// What a post or void has from its hold.
     pub inherited: Option<Inherited>,
+    /// `None` in a dry run.
+    pub recorded: Option<Recorded>,
+}
+
+/// The place and the time of a transfer that was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Recorded {
+    /// Grows along the history of every account.
+    #[serde(serialize_with = "decimal")]
+    pub seq: i64,
     /// The database's clock.
+    #[serde(serialize_with = "rfc3339")]
     pub created_at: SystemTime,
 }
 
@@ -227,12 +236,9 @@ pub struct TransferRecord {
     /// Of a hold, as far as it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<HoldState>,
-    /// Grows along the history of every account.
-    #[serde(serialize_with = "decimal")]
-    pub seq: i64,
-    /// The database's clock.
-    #[serde(serialize_with = "rfc3339")]
-    pub created_at: SystemTime,
+    /// `None` in a dry run.
+    #[serde(flatten)]
+    pub recorded: Option<Recorded>,
 }
 
 impl TransferRecord {
@@ -259,8 +265,7 @@ impl TransferRecord {
             reference: transfer.reference,
             metadata: transfer.metadata,
             state: held.then_some(HoldState::Pending),
-            seq: applied.seq,
-            created_at: applied.created_at,
+            recorded: applied.recorded,
         }
     }
 }

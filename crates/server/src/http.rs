@@ -10,9 +10,11 @@ use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) mod admin;
+mod answer;
 mod body;
 mod cursor;
 mod deadline;
+mod dry_run;
 mod list;
 mod observe;
 mod problem;
@@ -23,6 +25,7 @@ pub(crate) mod serve;
 mod submit;
 
 pub(crate) use body::BodyBudget;
+pub(crate) use dry_run::DryRuns;
 pub(crate) use resource::{Accounts, Resource, Transfers};
 pub(crate) use submit::{Intake, Items, RequestLimits, Verdicts};
 

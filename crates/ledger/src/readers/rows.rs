@@ -2,7 +2,7 @@
 
 use super::ReadError;
 use crate::{
-    AccountFlags, AccountRecord, Amount, Balances, HoldState, Id, Metadata, Reference,
+    AccountFlags, AccountRecord, Amount, Balances, HoldState, Id, Metadata, Recorded, Reference,
     TransferFlags, TransferRecord,
 };
 use serde_json::value::RawValue;
@@ -59,8 +59,7 @@ pub(super) fn transfer(row: &Row) -> Result<TransferRecord, ReadError> {
         reference: row.try_get::<_, Option<String>>(9)?.map(Reference::from_stored),
         metadata: metadata(row, 10)?,
         state: state.transpose()?,
-        seq: row.try_get(12)?,
-        created_at: row.try_get(13)?,
+        recorded: Some(Recorded { seq: row.try_get(12)?, created_at: row.try_get(13)? }),
     })
 }
 

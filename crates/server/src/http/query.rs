@@ -64,6 +64,11 @@ impl Parameters {
         })
     }
 
+    /// `true` or `false`, which it is when absent.
+    pub(super) fn flag(&mut self, name: &str) -> Result<bool, Problem> {
+        Ok(self.choice(name, &[("true", true), ("false", false)])?.unwrap_or(false))
+    }
+
     /// `ledger`: 1 when absent.
     pub(super) fn ledger(&mut self) -> Result<i32, Problem> {
         Ok(self.number("ledger", 1, i32::MAX)?.unwrap_or(1))

@@ -73,7 +73,8 @@ fn ledger_in(uri: &Uri) -> Result<i32, Problem> {
     Ok(ledger)
 }
 
-fn failed(error: ReadError) -> Problem {
+/// Why there is no answer, as the caller is told.
+pub(super) fn failed(error: ReadError) -> Problem {
     match error {
         ReadError::Deadline => {
             Problem::read_failed(StatusCode::GATEWAY_TIMEOUT, "the deadline passed")
