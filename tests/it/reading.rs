@@ -289,6 +289,24 @@ async fn a_cursor_is_of_one_listing_only() {
 }
 
 #[tokio::test]
+async fn a_page_ends_early_where_metadata_is_large() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let wide = json!({"k": "x".repeat(4000)});
+    let transfer = json!({"debit_account": 1, "credit_account": 2, "amount": 1, "metadata": wide});
+    for _ in 0..3 {
+        let reply = server.client.post("/transfers", &json!(vec![transfer.clone(); 120])).await;
+        assert_eq!(reply.status, 200, "{:.300}", reply.text);
+    }
+    let first = server.client.get("/transfers?limit=1000").await;
+    assert!((1_000_000..2_000_000).contains(&first.text.len()), "{}", first.text.len());
+    let all = server.client.pages("/transfers?limit=1000", "transfers").await;
+    let mut seqs = column(&all, "seq");
+    seqs.dedup();
+    assert_eq!(seqs.len(), 360);
+}
+
+#[tokio::test]
 async fn a_hold_says_what_became_of_it() {
     let server = TestServer::start().await;
     server.accounts(2).await;

@@ -11,8 +11,7 @@
 //! | `failure`, `describe` | what an error proves, and how it is logged |
 //! | `reason` | why an item was refused |
 //! | `expiry` | releases holds at their deadline |
-//! | `readers` | reads by SQL, on a pool of their own: `lookup` by id, `transfer_list`, `account_list` and
-//! |   | `history` by the `page`; `session` and `rows` are what they share |
+//! | `readers` | reads by SQL, and dry runs, on a pool of sessions that cannot write |
 //! | `connect`, `schema` | sessions, and the schema they expect |
 //!
 //! Invariants:

@@ -11,6 +11,9 @@ use uuid::Uuid;
 /// Rows that a page looks at, at most, when a filter may refuse them.
 const CANDIDATES_MAX: i64 = 10_000;
 
+/// Bytes after which a page ends: metadata can be large, and the reply waits in memory for its client.
+const BYTES_MAX: usize = 1024 * 1024;
+
 /// In which direction a listing runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Order {
@@ -86,21 +89,23 @@ pub(super) fn page<T, P>(
     item: fn(&Row) -> Result<T, ReadError>,
     position: fn(&Row) -> Result<P, ReadError>,
 ) -> Result<Page<T, P>, ReadError> {
-    let limit = usize::from(limit);
-    let taken = &rows[..rows.len().min(limit)];
-    let exhausted = match rows.last() {
-        Some(last) => last.try_get::<_, i64>("place")? == candidates,
-        None => false,
-    };
-    let goes_on = rows.len() > limit || exhausted;
-    let mut items = Vec::with_capacity(taken.len());
-    for row in taken {
+    let mut items = Vec::with_capacity(rows.len());
+    let mut bytes = 0;
+    let mut last = None;
+    for row in rows.iter().take(usize::from(limit)) {
         if row.try_get("matches")? {
             items.push(item(row)?);
         }
+        last = Some(row);
+        bytes += row.raw_size_bytes();
+        if bytes >= BYTES_MAX {
+            break;
+        }
     }
-    let last = taken.last().filter(|_| goes_on);
-    Ok(Page { items, next: last.map(position).transpose()? })
+    let Some(last) = last else { return Ok(Page { items, next: None }) };
+    let place: i64 = last.try_get("place")?;
+    let goes_on = place == candidates || rows.last().is_some_and(|row| !std::ptr::eq(row, last));
+    Ok(Page { items, next: goes_on.then(|| position(last)).transpose()? })
 }
 
 /// A statement that gives `limit` rows of a view in the order of `key`: those of its candidates that
