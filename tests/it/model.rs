@@ -1,219 +1,200 @@
-//! Random batches: the array function and a plain model of the rules agree, in one call and split
-//! anywhere.
+//! Random programs: the array functions and a plain model of the rules agree, however the requests are
+//! put together to batches.
 
-use giro_ledger::{ApplyTransfers, CreateAccounts, Lane, Metrics, NewAccount, Transfer, Verdict};
-use giro_server::{Config, DatabaseUrl};
-use giro_tests::TestDatabase;
-use giro_tests::model::{self, Judgement, Model};
+mod accounts;
+mod compare;
+mod plan;
+mod program;
+mod rare;
+mod subject;
+mod writer;
+
+use giro_ledger::Reason;
+use giro_tests::model::{self, Judgement, Model, NewAccount, Transfer};
+use plan::ACCOUNTS;
+use program::{Program, What, Written, write};
 use proptest::prelude::*;
 use proptest::test_runner::{Config as ProptestConfig, TestCaseError, TestRunner};
-use serde_json::json;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use subject::Subject;
 use tokio::runtime::Runtime;
-use tokio::time::Instant;
 
-const ACCOUNTS: u128 = 5;
+const HOUR: i64 = 3_600_000_000;
 
-/// Amounts around the limits, and at the end of the range.
-fn amounts() -> impl Strategy<Value = u128> {
-    prop_oneof![
-        8 => 0..30_u128,
-        1 => Just(u128::MAX),
-        1 => Just(u128::MAX - 20),
-        1 => Just(u128::MAX / 2),
-    ]
+/// What no caller of the API can bring about; `rules.rs` calls the function itself.
+const UNREACHABLE: [&str; 3] = [
+    "accounts_must_have_the_same_ledger",
+    "transfer_must_have_the_same_ledger_as_accounts",
+    "pending_transfer_has_different_ledger",
+];
+
+/// What all cases of the run share: one database, in which each has two ledgers of its own.
+struct Run {
+    subject: Subject,
+    next_ledger: Cell<u32>,
+    now: Cell<i64>,
+    /// How often each answer was given.
+    answers: RefCell<BTreeMap<&'static str, usize>>,
 }
 
-/// Mostly known accounts; sometimes one that is not there, or an id that cannot be.
-fn account_ids() -> impl Strategy<Value = u128> {
-    prop_oneof![20 => 1..=ACCOUNTS, 1 => Just(ACCOUNTS + 1), 1 => Just(0), 1 => Just(u128::MAX)]
-}
-
-fn transfers() -> impl Strategy<Value = Vec<model::Transfer>> {
-    let id = prop_oneof![40 => 1..25_u128, 1 => Just(0), 1 => Just(u128::MAX)];
-    let ledger = prop_oneof![8 => Just(1_u32), 3 => Just(2), 1 => Just(0)];
-    let code = prop_oneof![20 => Just(1_u32), 1 => Just(2), 1 => Just(0)];
-    let reference = prop_oneof![5 => Just(None), 1 => Just(Some("r".to_owned()))];
-    let transfer = (id, ledger, account_ids(), account_ids(), amounts(), code, reference).prop_map(
-        |(id, ledger, debit, credit, amount, code, reference)| model::Transfer {
-            id,
-            ledger,
-            debit,
-            credit,
-            amount,
-            code,
-            reference,
-        },
-    );
-    // Repeats in full as well: half of what comes again comes as it was.
-    (proptest::collection::vec(transfer, 1..60), any::<u64>()).prop_map(|(mut batch, seed)| {
-        let len = batch.len();
-        for i in 0..len / 3 {
-            let again = batch[(seed as usize).wrapping_mul(i + 1) % len].clone();
-            batch.push(again);
-        }
-        batch
-    })
-}
-
-fn accounts() -> impl Strategy<Value = Vec<model::Account>> {
-    let limit = prop_oneof![3 => 0..40_u128, 1 => Just(u128::MAX)];
-    let account = (0..3_u8, limit).prop_map(|(kind, overdraft_limit)| model::Account {
-        limits_debits: kind == 1,
-        limits_credits: kind == 2,
-        overdraft_limit,
-        ..model::Account::default()
-    });
-    proptest::collection::vec(account, ACCOUNTS as usize * 2)
-}
-
-struct Subject {
-    lane: Arc<Lane<ApplyTransfers>>,
-    creation: Arc<Lane<CreateAccounts>>,
-    database: TestDatabase,
-}
-
-impl Subject {
+impl Run {
     async fn new() -> Self {
-        let database = TestDatabase::new().await;
-        let config = Config::default();
-        let url = DatabaseUrl::from(database.server_url.clone());
-        let connector = config.connector(&url).unwrap();
-        let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
-        let lane = Arc::new(Lane::new(
-            "model".into(),
-            "test".into(),
-            connector.clone(),
-            config.watchdog(),
-            metrics.clone(),
-        ));
-        let creation = Arc::new(Lane::new(
-            "model accounts".into(),
-            "test".into(),
-            connector,
-            config.watchdog(),
-            metrics,
-        ));
-        tokio::spawn(lane.clone().keep_connected());
-        tokio::spawn(creation.clone().keep_connected());
-        Self { lane, creation, database }
+        // 2026, and what was before is past.
+        let now = 1_767_225_600_000_000;
+        Self {
+            subject: Subject::new(now).await,
+            next_ledger: Cell::new(10),
+            now: Cell::new(now),
+            answers: RefCell::default(),
+        }
     }
 
-    async fn apply(&self, transfers: &[model::Transfer]) -> Vec<Judgement> {
-        let parse = |t: &model::Transfer| {
-            let mut json = json!({
-                "id": t.id.to_string(), "ledger": t.ledger, "debit_account": t.debit.to_string(),
-                "credit_account": t.credit.to_string(), "amount": t.amount.to_string(), "code": t.code,
-            });
-            if let Some(reference) = &t.reference {
-                json["reference"] = json!(reference);
+    /// Gives a program to the functions and to the model. Two requests are in one batch when the cut
+    /// between them is false.
+    async fn check(&self, program: Vec<Written>, cuts: &[bool]) -> Result<(), TestCaseError> {
+        let base = self.next_ledger.replace(self.next_ledger.get() + 2);
+        let mut model = Model::default();
+        let mut cuts = cuts.iter().copied().cycle();
+        for (now, what) in program {
+            self.now.set(now);
+            self.subject.clock.set(now).await;
+            match what {
+                What::Create(requests) => {
+                    let requests = in_ledgers(base, requests, |account: &mut NewAccount| {
+                        (&mut account.ledger, &mut account.id)
+                    });
+                    for batch in split(&requests, &mut cuts) {
+                        let judged = self.subject.create(batch).await;
+                        let expected: Vec<_> =
+                            batch.iter().flat_map(|r| model.create_request(now, r)).collect();
+                        self.agree(&judged, &expected, &batch.concat())?;
+                    }
+                }
+                What::Apply(requests) => {
+                    let requests = in_ledgers(base, requests, |transfer: &mut Transfer| {
+                        (&mut transfer.ledger, &mut transfer.id)
+                    });
+                    for batch in split(&requests, &mut cuts) {
+                        let judged = self.subject.apply(batch).await;
+                        let expected: Vec<_> =
+                            batch.iter().flat_map(|r| model.apply_request(now, r)).collect();
+                        self.agree(&judged, &expected, &batch.concat())?;
+                    }
+                }
+                What::Expire(most) => self.expire(&mut model, base, most).await?,
             }
-            let input = serde_json::from_str(&json.to_string()).unwrap();
-            Transfer::new(input).unwrap()
-        };
-        let requests = vec![transfers.iter().map(parse).collect::<Vec<_>>()];
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let verdicts = self.lane.apply(&requests, deadline).await.unwrap();
-        verdicts
-            .concat()
-            .into_iter()
-            .map(|verdict| match verdict {
-                Verdict::Applied { replayed, .. } => (None, replayed),
-                Verdict::Rejected { replayed, reason } => (Some(reason.name()), replayed),
-            })
-            .collect()
+        }
+        compare::states(&self.subject, &model, base).await?;
+        // At last everything that expires has expired.
+        self.now.set(self.now.get() + HOUR);
+        self.subject.clock.set(self.now.get()).await;
+        self.expire(&mut model, base, 1000).await?;
+        compare::states(&self.subject, &model, base).await
+    }
+
+    async fn expire(&self, model: &mut Model, base: u32, most: i32) -> Result<(), TestCaseError> {
+        let released = self.subject.expire(most).await;
+        let now = self.now.get();
+        for hold in released.iter().filter(|(ledger, _)| (base..base + 2).contains(ledger)) {
+            prop_assert!(model.due(now).contains(hold), "{:?} is not due", hold);
+            model.release(now, *hold);
+        }
+        if (released.len() as i32) < most {
+            prop_assert_eq!(model.due(now), vec![], "left although there was room");
+        }
+        Ok(())
+    }
+
+    fn agree<A, I>(
+        &self,
+        judged: &[Judgement<A>],
+        expected: &[Judgement<A>],
+        items: &[I],
+    ) -> Result<(), TestCaseError>
+    where
+        A: PartialEq + std::fmt::Debug,
+        I: std::fmt::Debug,
+    {
+        for (i, (judged, expected)) in judged.iter().zip(expected).enumerate() {
+            let lines = || items.iter().map(|item| format!("\n{item:?}")).collect::<String>();
+            prop_assert_eq!(judged, expected, "item {} of{}", i, lines());
+            let answer = expected.outcome.as_ref().err().copied().unwrap_or("applied");
+            *self.answers.borrow_mut().entry(answer).or_default() += 1;
+        }
+        Ok(())
     }
 }
 
-/// Every case gets ledgers of its own in one database: ledger 1 of the model is `base`, 2 is `base + 1`.
-fn in_ledgers(base: u32, transfers: &[model::Transfer]) -> Vec<model::Transfer> {
-    let shift = |ledger| if ledger == 0 { 0 } else { base + ledger - 1 };
-    transfers.iter().map(|t| model::Transfer { ledger: shift(t.ledger), ..t.clone() }).collect()
-}
-
-async fn check(
-    subject: &Subject,
+/// Ledger 1 of a program is `base` in the database, 2 is `base + 1`. Ledger 0 is everybody's: there, the
+/// ids are made this program's own.
+fn in_ledgers<I>(
     base: u32,
-    accounts: &[model::Account],
-    transfers: &[model::Transfer],
-    cuts: &[prop::sample::Index],
-) -> Result<(), TestCaseError> {
-    let mut model = Model::default();
-    let mut creation = Vec::new();
-    for (n, account) in accounts.iter().enumerate() {
-        let (ledger, id) = (base + n as u32 / ACCOUNTS as u32, 1 + n as u128 % ACCOUNTS);
-        let mut flags = Vec::new();
-        if account.limits_debits {
-            flags.push("debits_must_not_exceed_credits");
+    mut requests: Vec<Vec<I>>,
+    key: impl Fn(&mut I) -> (&mut u32, &mut u128),
+) -> Vec<Vec<I>> {
+    // "Again", where nothing was before.
+    requests.retain(|request| !request.is_empty());
+    for item in requests.iter_mut().flatten() {
+        match key(item) {
+            (0, id) if *id != 0 && *id != model::MAX => *id += u128::from(base) << 64,
+            (0, _) => {}
+            (ledger, _) => *ledger += base - 1,
         }
-        if account.limits_credits {
-            flags.push("credits_must_not_exceed_debits");
+    }
+    requests
+}
+
+fn split<'a, I>(
+    requests: &'a [Vec<I>],
+    cuts: &mut impl Iterator<Item = bool>,
+) -> Vec<&'a [Vec<I>]> {
+    let mut batches = Vec::new();
+    let mut from = 0;
+    for to in 1..=requests.len() {
+        if to == requests.len() || cuts.next() == Some(true) {
+            batches.push(&requests[from..to]);
+            from = to;
         }
-        let json = json!({"id": id.to_string(), "ledger": ledger, "flags": flags,
-                          "overdraft_limit": account.overdraft_limit.to_string()});
-        creation.push(NewAccount::new(serde_json::from_str(&json.to_string()).unwrap()).unwrap());
-        model.accounts.insert((ledger, id), account.clone());
     }
-    let deadline = Instant::now() + Duration::from_secs(60);
-    subject.creation.apply(&[creation], deadline).await.unwrap();
-
-    let transfers = in_ledgers(base, transfers);
-    let expected: Vec<Judgement> = transfers.iter().map(|transfer| model.apply(transfer)).collect();
-    let mut points: Vec<usize> = cuts.iter().map(|cut| cut.index(transfers.len())).collect();
-    points.extend([0, transfers.len()]);
-    points.sort_unstable();
-    let mut judged = Vec::new();
-    for part in points.windows(2).filter(|part| part[0] < part[1]) {
-        judged.extend(subject.apply(&transfers[part[0]..part[1]]).await);
-    }
-    prop_assert_eq!(&judged, &expected, "cut at {:?}", points);
-
-    let superuser = subject.database.superuser().await;
-    let rows = superuser
-        .query(
-            "SELECT ledger, ('x' || right(id::text, 8))::bit(32)::int, debits_posted::text,
-                    credits_posted::text, version
-               FROM giro.accounts WHERE ledger IN ($1, $1 + 1)",
-            &[&(base as i32)],
-        )
-        .await
-        .unwrap();
-    prop_assert_eq!(rows.len(), accounts.len());
-    for row in rows {
-        let key = (row.get::<_, i32>(0) as u32, row.get::<_, i32>(1) as u128);
-        let account = &model.accounts[&key];
-        prop_assert_eq!(row.get::<_, String>(2), account.debits_posted.to_string());
-        prop_assert_eq!(row.get::<_, String>(3), account.credits_posted.to_string());
-        prop_assert_eq!(row.get::<_, i64>(4), account.version);
-    }
-    Ok(())
+    batches
 }
 
 #[test]
-fn the_array_function_and_the_model_agree_however_a_batch_is_split() {
+fn the_array_functions_and_the_model_agree_however_requests_are_batched() {
     let runtime = Runtime::new().unwrap();
-    let subject = runtime.block_on(Subject::new());
-    let base = AtomicU32::new(10);
-    let cuts = proptest::collection::vec(any::<prop::sample::Index>(), 0..4);
-    let mut runner = TestRunner::new(ProptestConfig { cases: 120, ..ProptestConfig::default() });
-    let agreed = runner.run(&(accounts(), transfers(), cuts), |(accounts, transfers, cuts)| {
-        // In one call, and split: both must be as the model says.
-        for cuts in [&[][..], &cuts[..]] {
-            let base = base.fetch_add(2, Ordering::Relaxed);
-            runtime.block_on(check(&subject, base, &accounts, &transfers, cuts))?;
+    let run = runtime.block_on(Run::new());
+    let programs = (
+        accounts::from_the_start(2, ACCOUNTS),
+        plan::steps(),
+        proptest::collection::vec(any::<bool>(), 8),
+    )
+        .prop_map(|(accounts, steps, cuts)| Program { accounts, steps, cuts });
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: cases.unwrap_or(120),
+        failure_persistence: None,
+        max_shrink_iters: 400,
+        ..ProptestConfig::default()
+    });
+    let agreed = runner.run(&programs, |program| {
+        // Every call as large as it can be, and cut somewhere: both must be as the model says.
+        for cuts in [&[false][..], &program.cuts] {
+            let written = write(&program.accounts, &program.steps, run.now.get());
+            runtime.block_on(run.check(written, cuts))?;
         }
         Ok(())
+    });
+    let agreed = agreed.map_err(|error| error.to_string()).and_then(|()| {
+        let rare = run.check(rare::program(run.now.get()), &[true]);
+        runtime.block_on(rare).map_err(|error| error.to_string())
     });
     if let Err(error) = agreed {
         panic!("{error}");
     }
-    runtime.block_on(subject.database.assert_consistent());
-    let applied = runtime.block_on(subject.database.number("SELECT count(*) FROM giro.transfers"));
-    let refused = runtime.block_on(subject.database.number("SELECT count(*) FROM giro.rejections"));
-    assert!(
-        applied > 500 && refused > 100,
-        "{applied} applied, {refused} refused: too few to prove anything"
-    );
+    runtime.block_on(run.subject.database.assert_consistent());
+    let answers = run.answers.borrow();
+    let reachable = Reason::ALL.iter().map(|r| r.name()).filter(|r| !UNREACHABLE.contains(r));
+    let never: Vec<_> = reachable.filter(|reason| !answers.contains_key(reason)).collect();
+    assert_eq!(never, [""; 0], "never given");
 }

@@ -104,6 +104,29 @@ async fn every_reason_in_the_functions_is_known_here_and_the_other_way_round() {
 }
 
 #[tokio::test]
+async fn everything_in_the_schema_says_what_it_is() {
+    let database = TestDatabase::new().await;
+    let superuser = database.superuser().await;
+    let silent = "
+        SELECT coalesce(string_agg(o.name, ', ' ORDER BY o.name), '')
+          FROM (SELECT 'giro' AS name, obj_description('giro'::regnamespace, 'pg_namespace') AS says
+                UNION ALL
+                SELECT c.relname, obj_description(c.oid, 'pg_class')
+                  FROM pg_class c
+                 WHERE c.relnamespace = 'giro'::regnamespace AND c.relkind IN ('r', 'v', 'S')
+                UNION ALL
+                SELECT c.relname || '.' || a.attname, col_description(c.oid, a.attnum)
+                  FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0
+                 WHERE c.relnamespace = 'giro'::regnamespace AND c.relkind = 'v'
+                UNION ALL
+                SELECT p.proname || '()', obj_description(p.oid, 'pg_proc')
+                  FROM pg_proc p WHERE p.pronamespace = 'giro'::regnamespace) AS o
+         WHERE o.says IS NULL";
+    let silent: String = superuser.query_one(silent, &[]).await.unwrap().get(0);
+    assert_eq!(silent, "", "sql/comments.sql says nothing of these");
+}
+
+#[tokio::test]
 async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
     let database = TestDatabase::new().await;
     let session = connect(&database.server_url).await;

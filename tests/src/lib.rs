@@ -4,6 +4,8 @@
 
 /// A client of the API.
 pub mod client;
+/// A clock that a test sets.
+pub mod clock;
 pub mod cluster;
 /// A database per test.
 pub mod database;
@@ -14,6 +16,7 @@ pub mod process;
 pub mod server;
 
 pub use client::{Client, Reply};
+pub use clock::Clock;
 pub use database::TestDatabase;
 pub use process::ServerProcess;
 pub use server::TestServer;

@@ -1,150 +1,115 @@
 //! The rules of the ledger in plain Rust, one item after another: the oracle of the property tests.
-//! It shares no code and no data structure with the array function.
+//! It shares no code and no data structure with the array functions, and may be slow.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `transfer`, `account` | what is asked for, and the state it meets |
+//! | `request` | the items of a request in order; chains, undone as a whole |
+//! | `known` | ids that are taken: by the same content, by another, or burnt |
+//! | `direct` | the rules of direct transfers and holds |
+//! | `resolve` | the rules of posting and voiding; expiry |
+//! | `create` | the rules of accounts |
+//!
+//! Times are microseconds since 1970, on a clock that never goes back.
 
-use std::collections::HashMap;
-
-/// An account: limits and balances.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Account {
-    /// Refuses debits beyond posted credits and `overdraft_limit`.
-    pub limits_debits: bool,
-    /// Refuses credits beyond posted debits and `overdraft_limit`.
-    pub limits_credits: bool,
-    /// Loosens either.
-    pub overdraft_limit: u128,
-    /// Debited for good.
-    pub debits_posted: u128,
-    /// Credited for good.
-    pub credits_posted: u128,
-    /// Transfers that changed it.
-    pub version: i64,
+/// Named bits.
+macro_rules! flags {
+    ($($bit:literal $flag:ident $name:literal;)+) => {
+        $(#[doc = $name] pub const $flag: u32 = 1 << $bit;)+
+        /// The names of the flags, by bit.
+        pub const FLAG_NAMES: &[&str] = &[$($name),+];
+    };
 }
 
-/// What is asked for.
+pub mod account;
+mod create;
+mod direct;
+mod known;
+mod request;
+mod resolve;
+#[cfg(test)]
+mod tests;
+pub mod transfer;
+
+pub use account::{Account, Balances, Change, NewAccount, Snapshot};
+pub use resolve::{Hold, State};
+pub use transfer::{Applied, Transfer};
+
+use known::Decision;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A ledger and an id in it.
+pub type Key = (u32, u128);
+
+/// The name of a reason.
+pub type Reason = &'static str;
+
+/// 2^128-1: the id that nothing may have, and the amount that means all.
+pub const MAX: u128 = u128::MAX;
+
+/// The reasons that depend on state: they burn the id.
+pub const STICKY: [Reason; 8] = [
+    "debit_account_not_found",
+    "credit_account_not_found",
+    "pending_transfer_not_found",
+    "debit_account_already_closed",
+    "credit_account_already_closed",
+    "version_mismatch",
+    "exceeds_credits",
+    "exceeds_debits",
+];
+
+/// The names of the bits that are set.
+pub fn names(flags: u32, names: &[&'static str]) -> Vec<&'static str> {
+    let is_set = |(bit, name): (usize, &&'static str)| (flags >> bit & 1 == 1).then_some(*name);
+    names.iter().enumerate().filter_map(is_set).collect()
+}
+
+/// What becomes of one item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transfer {
-    /// Its id.
-    pub id: u128,
-    /// Its ledger.
-    pub ledger: u32,
-    /// The account debited.
-    pub debit: u128,
-    /// The account credited.
-    pub credit: u128,
-    /// How much.
-    pub amount: u128,
-    /// The caller's type.
-    pub code: u32,
-    /// The caller's text.
-    pub reference: Option<String>,
+pub struct Judgement<A> {
+    /// What was applied, or why it was refused.
+    pub outcome: Result<A, Reason>,
+    /// The same id had this answer before.
+    pub replayed: bool,
 }
 
-/// What becomes of it: `None` is applied, else the reason; and whether that is a replay.
-pub type Judgement = (Option<&'static str>, bool);
-
-/// A ledger in memory.
+/// Ledgers in memory.
 #[derive(Debug, Clone, Default)]
 pub struct Model {
-    /// By ledger and id.
-    pub accounts: HashMap<(u32, u128), Account>,
-    decided: HashMap<(u32, u128), (Transfer, Option<&'static str>)>,
+    /// Every account.
+    pub accounts: BTreeMap<Key, Account>,
+    /// Transfers that no item carries the id of: those of the further holds of a chain, by the item that
+    /// resolved the chain and the hold.
+    pub further: BTreeSet<(Key, Key)>,
+    decided: BTreeMap<Key, Decision>,
+    /// Of every hold that was made in a chain: the chain's first member, and the hold's place.
+    chains: BTreeMap<Key, (Key, usize)>,
+    /// The time of the last import into a ledger.
+    imported_transfers: BTreeMap<u32, i64>,
+    imported_accounts: BTreeMap<u32, i64>,
 }
 
 impl Model {
-    /// Judges one transfer and applies it.
-    pub fn apply(&mut self, transfer: &Transfer) -> Judgement {
-        let key = (transfer.ledger, transfer.id);
-        if let Some((known, reason)) = self.decided.get(&key) {
-            return match (reason, difference(known, transfer)) {
-                (Some(reason), _) => (Some(reason), true),
-                (None, Some(difference)) => (Some(difference), false),
-                (None, None) => (None, true),
-            };
-        }
-        let (reason, burns) = self.judge(transfer);
-        if reason.is_none() {
-            let account = |id| (transfer.ledger, id);
-            if let Some(debit) = self.accounts.get_mut(&account(transfer.debit)) {
-                debit.debits_posted += transfer.amount;
-                debit.version += 1;
-            }
-            if let Some(credit) = self.accounts.get_mut(&account(transfer.credit)) {
-                credit.credits_posted += transfer.amount;
-                credit.version += 1;
-            }
-        }
-        if reason.is_none() || burns {
-            self.decided.insert(key, (transfer.clone(), reason));
-        }
-        (reason, false)
+    /// Judges the transfers of one request and applies them.
+    pub fn apply_request(&mut self, now: i64, items: &[Transfer]) -> Vec<Judgement<Applied>> {
+        self.request(now, items)
     }
 
-    /// The reason to refuse, and whether it burns the id.
-    fn judge(&self, t: &Transfer) -> (Option<&'static str>, bool) {
-        let plain = |reason| (Some(reason), false);
-        let burning = |reason| (Some(reason), true);
-        match t.id {
-            0 => return plain("id_must_not_be_zero"),
-            u128::MAX => return plain("id_must_not_be_max"),
-            _ => {}
-        }
-        match t.debit {
-            0 => return plain("debit_account_must_not_be_zero"),
-            u128::MAX => return plain("debit_account_must_not_be_max"),
-            _ => {}
-        }
-        match t.credit {
-            0 => return plain("credit_account_must_not_be_zero"),
-            u128::MAX => return plain("credit_account_must_not_be_max"),
-            _ => {}
-        }
-        if t.debit == t.credit {
-            return plain("accounts_must_be_different");
-        }
-        if t.ledger == 0 {
-            return plain("ledger_must_not_be_zero");
-        }
-        if t.code == 0 {
-            return plain("code_must_not_be_zero");
-        }
-        let Some(debit) = self.accounts.get(&(t.ledger, t.debit)) else {
-            return burning("debit_account_not_found");
-        };
-        let Some(credit) = self.accounts.get(&(t.ledger, t.credit)) else {
-            return burning("credit_account_not_found");
-        };
-        let Some(debits) = debit.debits_posted.checked_add(t.amount) else {
-            return plain("overflows_debits_posted");
-        };
-        let Some(credits) = credit.credits_posted.checked_add(t.amount) else {
-            return plain("overflows_credits_posted");
-        };
-        // A limit beyond 2^128-1 limits nothing.
-        let within = |used: u128, backing: u128, overdraft: u128| {
-            backing.checked_add(overdraft).is_none_or(|bound| used <= bound)
-        };
-        if debit.limits_debits && !within(debits, debit.credits_posted, debit.overdraft_limit) {
-            return burning("exceeds_credits");
-        }
-        if credit.limits_credits && !within(credits, credit.debits_posted, credit.overdraft_limit) {
-            return burning("exceeds_debits");
-        }
-        (None, false)
+    /// Judges the accounts of one request and creates them.
+    pub fn create_request(&mut self, now: i64, items: &[NewAccount]) -> Vec<Judgement<Snapshot>> {
+        self.request(now, items)
     }
-}
 
-fn difference(known: &Transfer, again: &Transfer) -> Option<&'static str> {
-    if known.debit != again.debit {
-        Some("exists_with_different_debit_account")
-    } else if known.credit != again.credit {
-        Some("exists_with_different_credit_account")
-    } else if known.amount != again.amount {
-        Some("exists_with_different_amount")
-    } else if known.reference != again.reference {
-        Some("exists_with_different_reference")
-    } else if known.code != again.code {
-        Some("exists_with_different_code")
-    } else {
-        None
+    /// The time of the last import of a transfer into a ledger.
+    pub fn last_import(&self, ledger: u32) -> Option<i64> {
+        self.imported_transfers.get(&ledger).copied()
+    }
+
+    /// How many transfers were applied, and how many ids are burnt.
+    pub fn decided(&self) -> (usize, usize) {
+        let is_applied = |decision: &&Decision| matches!(decision, Decision::Applied(_));
+        let items = self.decided.values().filter(is_applied).count();
+        (items + self.further.len(), self.decided.len() - items)
     }
 }

@@ -32,6 +32,7 @@ const REPLACED: &[&str] = &[
     include_str!("../../../sql/functions/create_accounts.sql"),
     include_str!("../../../sql/functions/expire_holds.sql"),
     include_str!("../../../sql/views.sql"),
+    include_str!("../../../sql/comments.sql"),
     include_str!("../../../sql/grants.sql"),
 ];
 
