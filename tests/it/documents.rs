@@ -2,12 +2,14 @@
 //! docs/sql.md and of the recipes write what happened instead.
 
 use giro_ledger::Reason;
+use giro_ledger::verify::Check;
 use giro_tests::TestServer;
 use serde_json::Value;
 use std::path::Path;
 use tokio::process::Command;
 
 const README: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md");
+const OPERATIONS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/operations.md");
 const API: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/api.md");
 const SEMANTICS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/semantics.md");
 const TIGERBEETLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/tigerbeetle.md");
@@ -134,4 +136,15 @@ fn anchor(line: &str) -> Option<String> {
     let heading = line.strip_prefix('#')?.trim_start_matches('#').trim().to_lowercase();
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
     Some(kept.map(|c| if c == ' ' { '-' } else { c }).collect())
+}
+
+#[test]
+fn the_operators_page_lists_every_check_of_an_audit() {
+    let rows: String = Check::ALL
+        .iter()
+        .map(|check| format!("| `{}` | {} |\n", check.name(), check.meaning()))
+        .collect();
+    let table = format!("| check | holds when |\n| --- | --- |\n{rows}");
+    let page = std::fs::read_to_string(OPERATIONS).unwrap();
+    assert!(page.contains(&table), "docs/operations.md must contain\n{table}");
 }
