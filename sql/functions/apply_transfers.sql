@@ -465,7 +465,7 @@ BEGIN
             FOR j IN i .. CASE WHEN chain_first = i THEN chain_last ELSE i END LOOP
                 CONTINUE WHEN known_as[j] IS NOT NULL OR previous[j] IS NULL;
                 p := CASE WHEN recorded[previous[j]] THEN previous[j] ELSE deciders[previous[j]] END;
-                CONTINUE WHEN p IS NULL;
+                CONTINUE WHEN p IS NULL OR NOT recorded[p];  -- or undone since
                 deciders[j] := p;
                 known_as[j] := coalesce(reasons[p], giro.transfer_difference(
                     flags[p], flags[j], pending_ids[p], pending_ids[j], timeouts[p], timeouts[j],
@@ -486,7 +486,7 @@ BEGIN
             END LOOP;
         END IF;
         IF chain_first = i THEN
-            chain_repeats := true;
+            chain_repeats := flags[chain_last] & LINKED = 0;
             FOR j IN chain_first .. chain_last LOOP
                 chain_repeats := chain_repeats AND known_as[j] IS NOT DISTINCT FROM 'applied';
             END LOOP;
@@ -678,13 +678,13 @@ BEGIN
                         undo_flags[n_undo] := account_flags[x];
                         undo_changed_ats[n_undo] := changed_ats[x];
                     END LOOP;
-                    x := coalesce(h, own_slots[i]);
-                    IF x IS NOT NULL THEN
+                    FOREACH x IN ARRAY ARRAY[h, own_slots[i]] LOOP
+                        CONTINUE WHEN x IS NULL;
                         n_undo_holds := n_undo_holds + 1;
                         undo_holds[n_undo_holds] := x;
                         undo_hold_flags[n_undo_holds] := hold_flags[x];
                         undo_hold_fates[n_undo_holds] := hold_fates[x];
-                    END IF;
+                    END LOOP;
                 END IF;
 
                 IF h IS NOT NULL THEN
@@ -718,13 +718,15 @@ BEGIN
                     END IF;
                     x := own_slots[i];
                     IF x IS NOT NULL THEN
-                        hold_flags[x] := flags[i];
                         hold_debits[x] := d;
                         hold_credits[x] := c;
                         hold_amounts[x] := amount;
                         hold_codes[x] := codes[i];
                         hold_ends[x] := now_at + make_interval(secs => nullif(timeouts[i], 0));
                     END IF;
+                END IF;
+                IF own_slots[i] IS NOT NULL THEN
+                    hold_flags[own_slots[i]] := f;
                 END IF;
                 versions[d] := versions[d] + 1;
                 versions[c] := versions[c] + 1;

@@ -30,7 +30,8 @@ CREATE OR REPLACE FUNCTION giro.create_accounts(
     OUT credits_pending numeric[],
     OUT credits_posted  numeric[],
     OUT versions        bigint[],
-    OUT created_ats     timestamptz[]
+    OUT created_ats     timestamptz[],
+    OUT result_flags    int[]
 )
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, giro, pg_temp
@@ -113,11 +114,12 @@ BEGIN
     credits_pending := debits_pending;
     credits_posted := debits_pending;
     versions := array_fill(NULL::bigint, ARRAY[n]);
+    result_flags := flags;
     created_ats := array_fill(NULL::timestamptz, ARRAY[n]);
 
     -- Accounts that exist, and ids that this call repeats.
     FOR known IN
-        SELECT u.position, s.debits_pending, s.debits_posted, s.credits_pending, s.credits_posted,
+        SELECT u.position, s.flags, s.debits_pending, s.debits_posted, s.credits_pending, s.credits_posted,
                s.version, s.created_at,
                giro.account_difference(s.flags, u.flags, t.reference, u.reference, t.metadata,
                                        u.metadata, s.overdraft_limit, u.overdraft_limit, s.code,
@@ -136,6 +138,7 @@ BEGIN
         credits_posted[p] := known.credits_posted;
         versions[p] := known.version;
         created_ats[p] := known.created_at;
+        result_flags[p] := known.flags;
     END LOOP;
     SELECT array_agg(w.previous ORDER BY w.position)
       INTO previous
@@ -199,6 +202,7 @@ BEGIN
                                         metadatas[p], metadatas[j], overdraft_limits[p],
                                         overdraft_limits[j], codes[p], codes[j]), 'applied');
             created_ats[j] := created_ats[p];
+            result_flags[j] := flags[p];
         END LOOP;
         IF chain_first = i THEN
             chain_repeats := true;

@@ -2,7 +2,7 @@
 -- by pending_ids, the rest of their chains where chain_scopes asks for it, and the batch's own.
 --
 -- In   columns of giro.apply_transfers, and its dictionary of accounts.
--- Out  named_slots, own_slots: by transfer, the hold that it names, the hold that it is.
+-- Out  named_slots, own_slots: by transfer, the slot that it names, the slot that it has itself.
 --      hold_*: by slot; NULL where there is no such transfer (yet). hold_places: its place among the
 --      holds of its chain, from 1; hold_nexts: the slot of the next.
 --      all_account_*: the dictionary with the holds' accounts, ascending; places: where each account
@@ -44,13 +44,13 @@ BEGIN
                CASE WHEN flags & (4 | 8) <> 0 THEN pending_id END AS id
           FROM item
         UNION ALL
-        SELECT 'is', position, ledger, CASE WHEN flags & 2 <> 0 THEN id END FROM item
+        SELECT 'is', position, ledger, id FROM item
         UNION ALL
         SELECT 'follows', NULL, m.ledger, m.id
           FROM item i
           JOIN giro.hold_chains m ON m.chain_ledger = i.ledger AND m.chain_id = i.pending_id
          WHERE i.scope),
-    -- A hold of the batch matters if the batch refers to it, by its id or as one of a chain.
+    -- A transfer of the batch matters if another refers to it, by its id or as one of a chain.
     relevant AS (
         SELECT kind, position, ledger,
                CASE WHEN chain_scopes IS NOT NULL
@@ -63,7 +63,9 @@ BEGIN
     hold AS (
         SELECT s.slot, s.ledger, s.id, k.flags, k.debit_account, k.credit_account, k.amount, k.code,
                k.created_at + make_interval(secs => nullif(k.timeout, 0)) AS ends, l.place,
-               lead(s.slot) OVER (PARTITION BY l.chain_ledger, l.chain_id ORDER BY l.place) AS next
+               CASE WHEN l.id IS NOT NULL
+                    THEN lead(s.slot) OVER (PARTITION BY l.chain_ledger, l.chain_id ORDER BY l.place)
+               END AS next
           FROM (SELECT DISTINCT slot, ledger, id FROM slotted WHERE slot IS NOT NULL) AS s
           LEFT JOIN giro.decisions k ON k.ledger = s.ledger AND k.id = s.id AND k.reason IS NULL
           LEFT JOIN giro.hold_chains l

@@ -94,6 +94,15 @@ pub struct Balances {
     pub created_at: SystemTime,
 }
 
+/// What the ledger says of an account that was created, now or earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CreatedAccount {
+    /// As of now: `closed` comes and goes.
+    pub flags: AccountFlags,
+    /// As of now.
+    pub balances: Balances,
+}
+
 /// An account as it is returned.
 #[derive(Debug, Clone, Serialize)]
 pub struct AccountRecord {
@@ -119,13 +128,13 @@ pub struct AccountRecord {
 }
 
 impl AccountRecord {
-    /// What came in, with the account's balances.
-    pub fn new(account: NewAccount, balances: Balances) -> Self {
+    /// What came in, as it is now.
+    pub fn new(account: NewAccount, CreatedAccount { flags, balances }: CreatedAccount) -> Self {
         Self {
             id: account.id,
             ledger: account.ledger,
             code: account.code,
-            flags: account.flags,
+            flags,
             overdraft_limit: account.overdraft_limit,
             reference: account.reference,
             metadata: account.metadata,

@@ -1,6 +1,6 @@
 use crate::apply_transfers::optional;
 use crate::call::{ArrayCall, BadReply, Header, Verdict, array, reasons};
-use crate::{Amount, Balances, Metadata, NewAccount};
+use crate::{AccountFlags, Amount, Balances, CreatedAccount, Metadata, NewAccount};
 use serde_json::value::RawValue;
 use std::time::SystemTime;
 use tokio_postgres::Row;
@@ -25,7 +25,7 @@ pub struct AccountColumns<'a> {
 
 impl ArrayCall for CreateAccounts {
     type Item = NewAccount;
-    type Applied = Balances;
+    type Applied = CreatedAccount;
     type Columns<'a> = AccountColumns<'a>;
 
     const NAME: &'static str = "create_accounts";
@@ -74,7 +74,7 @@ impl ArrayCall for CreateAccounts {
         row: &Row,
         header: &Header,
         columns: &AccountColumns<'_>,
-    ) -> Result<Vec<Verdict<Balances>>, BadReply> {
+    ) -> Result<Vec<Verdict<CreatedAccount>>, BadReply> {
         let len = columns.ids.len();
         let echo: i64 = row.try_get("echo").map_err(BadReply::shape)?;
         if echo != header.token || array::<Uuid>(row, "result_ids", len)? != columns.ids {
@@ -89,6 +89,7 @@ impl ArrayCall for CreateAccounts {
         let credits_posted = amounts("credits_posted")?;
         let versions: Vec<Option<i64>> = array(row, "versions", len)?;
         let created_ats: Vec<Option<SystemTime>> = array(row, "created_ats", len)?;
+        let flags: Vec<i32> = array(row, "result_flags", len)?;
         let balances = |i: usize| {
             Some(Balances {
                 debits_pending: debits_pending[i]?,
@@ -102,7 +103,8 @@ impl ArrayCall for CreateAccounts {
         let verdict = |i: usize| match reasons[i] {
             Some(reason) => Ok(Verdict::Rejected { replayed: replayed[i], reason }),
             None => {
-                let applied = balances(i).ok_or(BadReply::shape("created without balances"))?;
+                let balances = balances(i).ok_or(BadReply::shape("created without balances"))?;
+                let applied = CreatedAccount { flags: AccountFlags::from_bits(flags[i]), balances };
                 Ok(Verdict::Applied { replayed: replayed[i], applied })
             }
         };

@@ -24,6 +24,11 @@ macro_rules! flags {
                 self.0
             }
 
+            /// The set with these bits.
+            pub fn from_bits(bits: i32) -> Self {
+                Self(bits)
+            }
+
             /// Whether a flag is set.
             pub fn contains(self, flag: $flag) -> bool {
                 self.0 & flag as i32 != 0

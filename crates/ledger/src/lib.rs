@@ -42,7 +42,7 @@ pub mod schema;
 mod timestamp;
 mod transfer;
 
-pub use account::{AccountInput, AccountRecord, Balances, NewAccount};
+pub use account::{AccountInput, AccountRecord, Balances, CreatedAccount, NewAccount};
 pub use amount::Amount;
 pub use apply_transfers::ApplyTransfers;
 pub use call::{ArrayCall, Header, Verdict};

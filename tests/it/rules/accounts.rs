@@ -227,6 +227,9 @@ async fn a_chain_of_accounts_is_created_or_not() {
     let expected = ["linked_event_failed", "exists", "linked_event_failed"];
     let twice = json!([{"id": 6, "flags": ["linked"]}, {"id": 6, "flags": ["linked"]}, {"id": 7}]);
     assert_eq!(create(&ledger, twice).await, expected);
+    let twice = json!([{"id": 6, "flags": ["linked"]}, {"id": 6}, {"id": 6}]);
+    let expected = ["linked_event_failed", "exists_with_different_flags", "applied"];
+    assert_eq!(create(&ledger, twice).await, expected, "undone, the id is free");
     let open = json!([{"id": 8}, {"id": 9, "flags": ["linked"]}]);
     assert_eq!(create(&ledger, open).await, ["applied", "linked_event_chain_open"]);
     // The second request does not continue the first one's chain.

@@ -112,6 +112,11 @@ async fn closing_refuses_transfers_and_posts_until_its_hold_is_voided() {
         ]);
         assert_eq!(ledger.apply(request).await, ["applied"; 3]);
         assert!(ledger.is_closed(closed).await && !ledger.is_closed(open).await);
+        let again = ledger.server.client.post("/account", &json!({"id": closed})).await;
+        assert_eq!(
+            (&again.json["replayed"], &again.json["flags"]),
+            (&json!(true), &json!(["closed"]))
+        );
         let refused = match closed {
             1 => "debit_account_already_closed",
             _ => "credit_account_already_closed",

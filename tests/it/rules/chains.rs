@@ -96,6 +96,11 @@ async fn a_last_item_that_still_has_linked_is_chain_open_and_leaves_the_ids_free
     assert_eq!(ledger.apply(json!(open)).await, expected);
     assert_eq!(ledger.apply(json!(transfers(11..13))).await, ["applied"; 2]);
     assert_eq!(ledger.balances(1).await, [0, 3, 0, 0]);
+    // An open chain is never one that is sent again in full.
+    let chain = linked(transfers(20..23));
+    assert_eq!(ledger.apply(chain.clone()).await, ["applied"; 3]);
+    let without_its_end = json!(chain.as_array().expect("an array")[..2]);
+    assert_eq!(ledger.apply(without_its_end).await, ["exists", "linked_event_failed"]);
 }
 
 #[tokio::test]
@@ -146,16 +151,17 @@ async fn a_chain_of_which_some_members_are_applied_breaks_at_the_first_of_them()
     assert_eq!(answers, ["exists", failed, failed, failed]);
     // The ids of the members that were not applied are free.
     assert_eq!(ledger.apply(json!(transfers([10, 19, 23]))).await, ["applied"; 3]);
-    // The same id twice in one chain.
+    // The same id twice in one chain, and then by itself.
     let twice = json!([
         transfer(30, json!({"flags": ["linked"]})),
         transfer(30, json!({"flags": ["linked"]})),
         transfer(31, json!({})),
     ]);
     assert_eq!(ledger.apply(twice).await, [failed, "exists", failed]);
-    let answers = ledger.apply(linked(transfers([30, 30]))).await;
-    assert_eq!(answers, [failed, "exists_with_different_flags"]);
-    assert_eq!(ledger.apply(json!(transfers([30]))).await, ["applied"]);
+    let differs = "exists_with_different_flags";
+    let twice = [transfer(30, json!({"flags": ["linked"]})), transfer(30, json!({}))];
+    let request = [&twice[..], &twice[1..], &twice[1..]].concat();
+    assert_eq!(ledger.apply(json!(request)).await, [failed, differs, "applied", "=applied"]);
     ledger.server.database.assert_consistent().await;
 }
 

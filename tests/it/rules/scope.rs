@@ -100,3 +100,35 @@ async fn scope_chain_is_refused_as_a_whole_with_the_first_failing_holds_reason()
     );
     ledger.server.database.assert_consistent().await;
 }
+
+#[tokio::test]
+async fn scope_chain_of_a_hold_in_no_chain_leaves_every_other_hold_alone() {
+    let ledger = Ledger::new().await;
+    ledger.accounts(json!([{"id": 1}, {"id": 2}])).await;
+    let held: Vec<_> = (10..13).map(|id| hold(id, json!({"amount": 5}))).collect();
+    assert_eq!(ledger.apply(json!(held)).await, ["applied"; 3]);
+    // Also next to others that are named in the same request.
+    let request = json!([
+        post(20, 10, json!({"scope": "chain"})),
+        post(21, 12, json!({"scope": "chain"})),
+        void(22, 11, json!({})),
+        post(23, 98, json!({})),
+    ]);
+    let expected = ["applied", "applied", "applied", "pending_transfer_not_found"];
+    assert_eq!(ledger.apply(request).await, expected);
+    assert_eq!(ledger.balances(1).await, [0, 10, 0, 0]);
+    ledger.server.database.assert_consistent().await;
+}
+
+#[tokio::test]
+async fn a_chain_that_begins_with_no_hold_has_none_to_name_it_by() {
+    let ledger = Ledger::new().await;
+    ledger.accounts(json!([{"id": 1}, {"id": 2}])).await;
+    let chain = vec![transfer(10, json!({})), hold(11, json!({})), hold(12, json!({}))];
+    assert_eq!(ledger.apply(linked(chain)).await, ["applied"; 3]);
+    let all = json!({"scope": "chain"});
+    let request = json!([post(20, 10, all.clone()), post(21, 11, all), post(22, 11, json!({}))]);
+    let expected = ["pending_transfer_not_pending", "pending_transfer_not_found", "applied"];
+    assert_eq!(ledger.apply(request).await, expected);
+    ledger.server.database.assert_consistent().await;
+}

@@ -93,7 +93,7 @@ impl Resource for Accounts {
         item.bytes()
     }
 
-    fn record(item: NewAccount, applied: giro_ledger::Balances, _: bool) -> AccountRecord {
+    fn record(item: NewAccount, applied: giro_ledger::CreatedAccount, _: bool) -> AccountRecord {
         AccountRecord::new(item, applied)
     }
 }
