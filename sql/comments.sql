@@ -138,6 +138,10 @@ COMMENT ON FUNCTION giro.expire_holds IS
     'Releases up to max_items holds whose time is over; returns how many it released.';
 COMMENT ON FUNCTION giro.settled_seq IS
     'Up to this seq, all that will ever be applied is visible to the next statement.';
+COMMENT ON FUNCTION giro.seq_at IS
+    'The smallest seq of a transfer made at a time or later, of an account or of the whole ledger.';
+COMMENT ON FUNCTION giro.metadata_matches IS
+    'The ids of what has this in its metadata, by an index that you may have made.';
 COMMENT ON FUNCTION giro.flag_names IS 'The names of the bits set in flags; names[1] is bit 0.';
 COMMENT ON FUNCTION giro.account_difference IS
     'Internal: the field in which an account differs from the one that has its id.';

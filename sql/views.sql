@@ -28,7 +28,9 @@ SELECT d.ledger, d.id, d.seq, d.seq >> 16 AS batch_id, d.debit_account, d.credit
            (SELECT CASE WHEN r.flags & 4 <> 0 THEN 'posted' ELSE 'voided' END
               FROM giro.decisions r
              WHERE r.ledger = d.ledger AND r.pending_id = d.id AND r.reason IS NULL),
-           CASE WHEN d.created_at + make_interval(secs => nullif(d.timeout, 0)) <= statement_timestamp()
+           -- A stable function: with a volatile one the view would be computed as a whole.
+           CASE WHEN d.created_at + make_interval(secs => nullif(d.timeout, 0))
+                     <= statement_timestamp()
                 THEN 'expired' END,
            (SELECT 'expired' FROM giro.expirations e WHERE e.ledger = d.ledger AND e.id = d.id),
            'pending') END AS state,

@@ -57,11 +57,15 @@ fn answers(output: &str) -> Vec<Value> {
     output.lines().map(|line| if is_json(line) { masked(line) } else { line.into() }).collect()
 }
 
+/// Without what a replay says or, of a hold, does not say.
 fn without_replayed(output: &str) -> Vec<Value> {
     fn strip(answer: &mut Value) {
         match answer {
             Value::Array(items) => items.iter_mut().for_each(strip),
-            Value::Object(fields) => drop(fields.remove("replayed")),
+            Value::Object(fields) => {
+                fields.remove("replayed");
+                fields.remove("state");
+            }
             _ => {}
         }
     }

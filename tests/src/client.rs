@@ -54,6 +54,21 @@ impl Client {
         self.send(Method::GET, path, &[], "").await.expect("an answer")
     }
 
+    /// Every item of a listing, page by page; `path` has a query.
+    pub async fn pages(&self, path: &str, items: &str) -> Vec<Value> {
+        let mut all = Vec::new();
+        let mut next = String::new();
+        loop {
+            let reply = self.get(&format!("{path}{next}")).await;
+            assert_eq!(reply.status, 200, "{path}{next}: {}", reply.text);
+            all.extend(reply.json[items].as_array().expect("an array of items").iter().cloned());
+            match reply.json["next_cursor"].as_str() {
+                Some(cursor) => next = format!("&cursor={cursor}"),
+                None => return all,
+            }
+        }
+    }
+
     /// `POST` of JSON.
     pub async fn post(&self, path: &str, body: &Value) -> Reply {
         self.try_post(path, body).await.expect("an answer")

@@ -1,5 +1,5 @@
 use crate::call::{ArrayCall, BadReply, Header, Verdict, array, reasons};
-use crate::{Amount, AppliedTransfer, Id, Inherited, Metadata, Scope, Transfer};
+use crate::{Amount, AppliedTransfer, Id, Inherited, Metadata, Recorded, Scope, Transfer};
 use serde_json::value::RawValue;
 use std::time::SystemTime;
 use tokio_postgres::Row;
@@ -46,7 +46,7 @@ impl ArrayCall for ApplyTransfers {
         amounts => $11, codes => $12, flags => $13, pending_ids => $14, timeouts => $15,
         \"references\" => $16, metadatas => $17, timestamps => $18,
         expect_debit_versions => $19, expect_credit_versions => $20, chain_scopes => $21,
-        requests => $22)";
+        requests => $22, dry_run => $23)";
 
     fn columns<'a>(requests: &'a [Vec<Transfer>]) -> TransferColumns<'a> {
         let transfers: Vec<&Transfer> = requests.iter().flatten().collect();
@@ -111,17 +111,18 @@ impl ArrayCall for ApplyTransfers {
             &columns.expect_credit_versions,
             &columns.chain_scopes,
             &columns.requests,
+            &header.dry_run,
         ]
     }
 
     fn verdicts(
         row: &Row,
-        token: i64,
+        header: &Header,
         columns: &TransferColumns<'_>,
     ) -> Result<Vec<Verdict<AppliedTransfer>>, BadReply> {
         let len = columns.ids.len();
         let echo: i64 = row.try_get("echo").map_err(BadReply::shape)?;
-        if echo != token || array::<Uuid>(row, "result_ids", len)? != columns.ids {
+        if echo != header.token || array::<Uuid>(row, "result_ids", len)? != columns.ids {
             return Err(BadReply::Echo);
         }
         let reasons = reasons(row, len)?;
@@ -133,11 +134,14 @@ impl ArrayCall for ApplyTransfers {
         let verdict = |i: usize| match reasons[i] {
             Some(reason) => Ok(Verdict::Rejected { replayed: replayed[i], reason }),
             None => {
-                let recorded = seqs[i].zip(created_ats[i]).zip(amounts[i]);
-                let ((seq, created_at), amount) =
-                    recorded.ok_or(BadReply::shape("applied without its record"))?;
+                let place = seqs[i].zip(created_ats[i]).filter(|_| !header.dry_run);
+                let recorded = place.map(|(seq, created_at)| Recorded { seq, created_at });
+                let Some(amount) = amounts[i].filter(|_| header.dry_run || recorded.is_some())
+                else {
+                    return Err(BadReply::shape("applied without its record"));
+                };
                 let inherited = inherited.as_ref().map(|inherited| inherited[i]);
-                let applied = AppliedTransfer { seq, amount, inherited, created_at };
+                let applied = AppliedTransfer { amount, inherited, recorded };
                 Ok(Verdict::Applied { replayed: replayed[i], applied })
             }
         };

@@ -31,7 +31,7 @@ pub trait ArrayCall: Send + Sync + 'static {
     /// One verdict per item, by position, if the row is the answer to this call.
     fn verdicts(
         row: &Row,
-        token: i64,
+        header: &Header,
         columns: &Self::Columns<'_>,
     ) -> Result<Vec<Verdict<Self::Applied>>, BadReply>;
 }
@@ -46,6 +46,8 @@ pub struct Header {
     pub server: String,
     /// The call must not apply past this moment, by the database's clock.
     pub not_after: Option<SystemTime>,
+    /// Judges only: locks nothing and writes nothing. For transfers.
+    pub dry_run: bool,
 }
 
 /// What became of one item.

@@ -72,12 +72,12 @@ impl ArrayCall for CreateAccounts {
 
     fn verdicts(
         row: &Row,
-        token: i64,
+        header: &Header,
         columns: &AccountColumns<'_>,
     ) -> Result<Vec<Verdict<CreatedAccount>>, BadReply> {
         let len = columns.ids.len();
         let echo: i64 = row.try_get("echo").map_err(BadReply::shape)?;
-        if echo != token || array::<Uuid>(row, "result_ids", len)? != columns.ids {
+        if echo != header.token || array::<Uuid>(row, "result_ids", len)? != columns.ids {
             return Err(BadReply::Echo);
         }
         let reasons = reasons(row, len)?;

@@ -78,16 +78,23 @@ impl Reference {
     }
 }
 
-impl<'de> Deserialize<'de> for Reference {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+impl TryFrom<String> for Reference {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
         if text.chars().count() > Self::CHARS_MAX {
-            return Err(de::Error::custom("must be at most 128 characters long"));
+            return Err("must be at most 128 characters long");
         }
         if text.contains('\0') {
-            return Err(de::Error::custom("must not contain the character U+0000"));
+            return Err("must not contain the character U+0000");
         }
         Ok(Self(text))
+    }
+}
+
+impl<'de> Deserialize<'de> for Reference {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Self::try_from(String::deserialize(deserializer)?).map_err(de::Error::custom)
     }
 }
 

@@ -1,5 +1,6 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::str::FromStr;
 
 /// A set of named bits, written in JSON and SQL views as an array of names. The names and their bits
 /// are TigerBeetle's.
@@ -50,6 +51,14 @@ macro_rules! flags {
         impl FromIterator<$flag> for $set {
             fn from_iter<I: IntoIterator<Item = $flag>>(flags: I) -> Self {
                 Self(flags.into_iter().fold(0, |bits, flag| bits | flag as i32))
+            }
+        }
+
+        impl FromStr for $set {
+            type Err = &'static str;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::from_names(text.split(',')).ok_or("must be names of flags, with commas between")
             }
         }
 

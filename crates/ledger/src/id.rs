@@ -34,6 +34,12 @@ impl From<u128> for Id {
     }
 }
 
+impl From<Id> for u128 {
+    fn from(id: Id) -> Self {
+        id.0.as_u128()
+    }
+}
+
 impl FromStr for Id {
     type Err = &'static str;
 

@@ -171,6 +171,7 @@ impl<C: ArrayCall> Lane<C> {
             token: fastrand::i64(..),
             server: self.server.clone(),
             not_after: None,
+            dry_run: false,
         };
         let parameters = C::parameters(&header, columns);
         let warnings = session.warnings();
@@ -202,7 +203,7 @@ impl<C: ArrayCall> Lane<C> {
             return Sent::Failed(Failure::Unknown(Cause::Warning));
         }
         let verdicts = match &rows[..] {
-            [row] => C::verdicts(row, header.token, columns),
+            [row] => C::verdicts(row, &header, columns),
             _ => Err(BadReply::Shape(format!("{} rows instead of one", rows.len()))),
         };
         match verdicts {

@@ -11,7 +11,7 @@
 //! | `failure`, `describe` | what an error proves, and how it is logged |
 //! | `reason` | why an item was refused |
 //! | `expiry` | releases holds at their deadline |
-//! | `readers` | reads by SQL, on a pool of their own |
+//! | `readers` | reads by SQL, and dry runs, on a pool of sessions that cannot write |
 //! | `connect`, `schema` | sessions, and the schema they expect |
 //! | `verify` | the audit of a whole ledger |
 //!
@@ -56,9 +56,13 @@ pub use flags::{AccountFlag, AccountFlags, TransferFlag, TransferFlags};
 pub use id::Id;
 pub use lane::{Lane, Unapplied};
 pub use metrics::Metrics;
-pub use readers::{ReadError, Readers, TransferState};
+pub use readers::{
+    AccountById, BalanceAt, BalanceRecord, DryRun, ListAccounts, ListBalances, ListTransfers,
+    Moment, Order, Page, Read, ReadError, Readers, Side, Span, TransferById, TransferState,
+};
 pub use reason::Reason;
 pub use timestamp::Timestamp;
 pub use transfer::{
-    AppliedTransfer, ExpectedVersions, Inherited, Scope, Transfer, TransferInput, TransferRecord,
+    AppliedTransfer, ExpectedVersions, HoldState, Inherited, Recorded, Scope, Transfer,
+    TransferInput, TransferRecord,
 };

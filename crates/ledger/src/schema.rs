@@ -24,6 +24,8 @@ const REPLACED: &[&str] = &[
     include_str!("../../../sql/functions/batch_lock.sql"),
     include_str!("../../../sql/functions/enter_batch.sql"),
     include_str!("../../../sql/functions/settled_seq.sql"),
+    include_str!("../../../sql/functions/seq_at.sql"),
+    include_str!("../../../sql/functions/metadata_matches.sql"),
     include_str!("../../../sql/functions/member_id.sql"),
     include_str!("../../../sql/functions/find_holds.sql"),
     include_str!("../../../sql/functions/apply_transfers.sql"),

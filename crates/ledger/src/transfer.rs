@@ -147,13 +147,22 @@ const INHERITED: Id = Id::ZERO;
 /// What the ledger adds to a transfer when it applies it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AppliedTransfer {
-    /// Grows along the history of every account.
-    pub seq: i64,
     /// As applied.
     pub amount: Amount,
     /// What a post or void has from its hold.
     pub inherited: Option<Inherited>,
+    /// `None` in a dry run.
+    pub recorded: Option<Recorded>,
+}
+
+/// The place and the time of a transfer that was applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Recorded {
+    /// Grows along the history of every account.
+    #[serde(serialize_with = "decimal")]
+    pub seq: i64,
     /// The database's clock.
+    #[serde(serialize_with = "rfc3339")]
     pub created_at: SystemTime,
 }
 
@@ -166,6 +175,33 @@ pub struct Inherited {
     pub credit_account: Id,
     /// The caller's type of transfer.
     pub code: i32,
+}
+
+/// What became of a hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldState {
+    /// Nothing yet.
+    Pending,
+    /// It was posted, in full or in part.
+    Posted,
+    /// It was voided.
+    Voided,
+    /// Its time was over.
+    Expired,
+}
+
+impl HoldState {
+    /// As the views write it.
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "pending" => Some(Self::Pending),
+            "posted" => Some(Self::Posted),
+            "voided" => Some(Self::Voided),
+            "expired" => Some(Self::Expired),
+            _ => None,
+        }
+    }
 }
 
 /// An applied transfer as it is returned.
@@ -197,17 +233,19 @@ pub struct TransferRecord {
     /// The caller's own object.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metadata: Option<Metadata>,
-    /// Grows along the history of every account.
-    #[serde(serialize_with = "decimal")]
-    pub seq: i64,
-    /// The database's clock.
-    #[serde(serialize_with = "rfc3339")]
-    pub created_at: SystemTime,
+    /// Of a hold, as far as it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state: Option<HoldState>,
+    /// `None` in a dry run.
+    #[serde(flatten)]
+    pub recorded: Option<Recorded>,
 }
 
 impl TransferRecord {
-    /// What came in, with what the ledger added.
-    pub fn new(transfer: Transfer, applied: AppliedTransfer) -> Self {
+    /// What came in, with what the ledger added. What became of a hold since is not known when it was
+    /// `replayed`.
+    pub fn new(transfer: Transfer, applied: AppliedTransfer, replayed: bool) -> Self {
+        let held = transfer.flags.contains(TransferFlag::Pending) && !replayed;
         let Inherited { debit_account, credit_account, code } =
             applied.inherited.unwrap_or(Inherited {
                 debit_account: transfer.debit_account,
@@ -226,8 +264,8 @@ impl TransferRecord {
             timeout: transfer.timeout,
             reference: transfer.reference,
             metadata: transfer.metadata,
-            seq: applied.seq,
-            created_at: applied.created_at,
+            state: held.then_some(HoldState::Pending),
+            recorded: applied.recorded,
         }
     }
 }

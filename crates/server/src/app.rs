@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::descriptors;
 use crate::http::serve::{ConnectionLimits, Stage, serve};
-use crate::http::{self, Accounts, Api, BodyBudget, Intake, Resource, Transfers, admin};
+use crate::http::{self, Accounts, Api, BodyBudget, DryRuns, Intake, Resource, Transfers, admin};
 use crate::metrics::Metrics;
 use engine::{Engine, Requests, Verdicts, server_name};
 use giro_batcher::Batcher;
@@ -135,9 +135,10 @@ impl App {
 
         let limits = request_limits(config);
         let bodies = BodyBudget::new(config.queue.max_bytes.as_u64() as usize);
+        let dry_runs = DryRuns::new(readers.clone());
         let api = http::router(Api {
-            transfers: intake(&transfers, limits, &bodies, &metrics.transfers),
-            accounts: intake(&accounts, limits, &bodies, &metrics.accounts),
+            transfers: intake(&transfers, limits, &bodies, Some(dry_runs), &metrics.transfers),
+            accounts: intake(&accounts, limits, &bodies, None, &metrics.accounts),
             readers,
             limits,
             metrics: metrics.clone(),
@@ -235,12 +236,14 @@ fn intake<R: Resource>(
     batcher: &Batcher<Requests<R>, Verdicts<R>>,
     limits: RequestLimits,
     bodies: &BodyBudget,
+    dry_runs: Option<DryRuns>,
     outcomes: &IntCounterVec,
 ) -> Arc<Intake<R>> {
     Arc::new(Intake {
         batcher: batcher.clone(),
         limits,
         bodies: bodies.clone(),
+        dry_runs,
         outcomes: outcomes.clone(),
     })
 }

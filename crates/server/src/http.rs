@@ -10,20 +10,27 @@ use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) mod admin;
+mod answer;
 mod body;
+mod cursor;
 mod deadline;
+mod dry_run;
+mod list;
 mod observe;
 mod problem;
+mod query;
 mod read;
 mod resource;
 pub(crate) mod serve;
 mod submit;
 
 pub(crate) use body::BodyBudget;
+pub(crate) use dry_run::DryRuns;
 pub(crate) use resource::{Accounts, Resource, Transfers};
 pub(crate) use submit::{Intake, Items, RequestLimits, Verdicts};
 
 use problem::Problem;
+use read::Reading;
 
 /// What the routes need.
 pub(crate) struct Api {
@@ -38,8 +45,12 @@ pub(crate) struct Api {
 pub(crate) fn router(api: Api) -> Router {
     let reads = Router::new()
         .route("/accounts/{id}", get(read::account))
+        .route("/accounts/{id}/balances", get(list::balances))
+        .route("/accounts/{id}/transfers", get(list::account_transfers))
+        .route("/accounts", get(list::accounts))
         .route("/transfers/{id}", get(read::transfer))
-        .with_state(Arc::new((api.readers, api.limits)));
+        .route("/transfers", get(list::transfers))
+        .with_state(Reading { readers: api.readers, limits: api.limits });
     let transfers = Router::new()
         .route("/transfer", post(submit::one))
         .route("/transfers", post(submit::many))

@@ -44,7 +44,7 @@ impl Subject {
         };
         let (transfers, verdicts) = call(&self.transfers, requests, parse).await;
         let applied = |(transfer, applied)| {
-            let json = json!(TransferRecord::new(transfer, applied));
+            let json = json!(TransferRecord::new(transfer, applied, false));
             Applied {
                 amount: number(&json["amount"]),
                 debit: id(json["debit_account"].as_str().unwrap()),

@@ -24,6 +24,8 @@ struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
+    dry_run: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     id: Option<Id>,
@@ -55,6 +57,7 @@ impl Problem {
             detail: detail.into(),
             outcome: Some(Outcome::NotApplied),
             reason: None,
+            dry_run: false,
             replayed: false,
             id: None,
             index: None,
@@ -102,6 +105,13 @@ impl Problem {
         problem.with_id(id)
     }
 
+    /// A read of something that there is not.
+    pub(crate) fn nothing_there(detail: String) -> Self {
+        let mut problem = Self::new(StatusCode::NOT_FOUND, detail);
+        problem.0.outcome = None;
+        problem
+    }
+
     /// A read that failed: nothing was asked to change, so there is no outcome.
     pub(crate) fn read_failed(status: StatusCode, detail: &'static str) -> Self {
         let mut problem = Self::new(status, detail);
@@ -136,6 +146,16 @@ impl Problem {
     pub(crate) fn and_close(mut self) -> Self {
         self.0.close = true;
         self
+    }
+
+    /// What was asked for was only to be judged.
+    pub(crate) fn in_dry_run(mut self) -> Self {
+        self.0.dry_run = true;
+        self
+    }
+
+    pub(crate) fn is_in_dry_run(&self) -> bool {
+        self.0.dry_run
     }
 
     pub(crate) fn reason(&self) -> &'static str {

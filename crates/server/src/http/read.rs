@@ -1,40 +1,44 @@
+//! GET of one thing by its id, and what all reads share.
+
 use super::deadline::deadline;
 use super::problem::Problem;
+use super::query::Parameters;
 use super::submit::RequestLimits;
 use axum::Json;
-use axum::extract::rejection::{PathRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
-use giro_ledger::{Id, ReadError, Readers, TransferState};
-use serde::Deserialize;
-use std::sync::Arc;
+use giro_ledger::{AccountById, Id, Read, ReadError, Readers, TransferById, TransferState};
 
-type Reading = State<Arc<(Readers, RequestLimits)>>;
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct InLedger {
-    ledger: Option<u32>,
+/// Where reads are made.
+#[derive(Clone)]
+pub(super) struct Reading {
+    pub(super) readers: Readers,
+    pub(super) limits: RequestLimits,
 }
 
-/// What a read names: an id and a ledger.
-struct Key {
-    ledger: i32,
-    id: Id,
+impl Reading {
+    /// Reads something before the caller's deadline.
+    pub(super) async fn read<R: Read>(
+        &self,
+        what: &R,
+        headers: &HeaderMap,
+    ) -> Result<R::Output, Problem> {
+        let deadline = deadline(headers, self.limits.timeout, self.limits.timeout_max)?;
+        self.readers.read(what, deadline).await.map_err(failed)
+    }
 }
 
 /// `GET /accounts/{id}`
 pub(super) async fn account(
-    State(reading): Reading,
+    State(reading): State<Reading>,
     path: Result<Path<String>, PathRejection>,
-    query: Result<Query<InLedger>, QueryRejection>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (readers, limits) = &*reading;
-    let deadline = deadline(&headers, limits.timeout, limits.timeout_max)?;
-    let Key { ledger, id } = key(path, query)?;
-    match readers.account(ledger, id, deadline).await.map_err(failed)? {
+    let id = id_in(path)?;
+    match reading.read(&AccountById { ledger: ledger_in(&uri)?, id }, &headers).await? {
         Some(account) => Ok(Json(account).into_response()),
         None => Err(Problem::not_found(id, None)),
     }
@@ -42,42 +46,45 @@ pub(super) async fn account(
 
 /// `GET /transfers/{id}`
 pub(super) async fn transfer(
-    State(reading): Reading,
+    State(reading): State<Reading>,
     path: Result<Path<String>, PathRejection>,
-    query: Result<Query<InLedger>, QueryRejection>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (readers, limits) = &*reading;
-    let deadline = deadline(&headers, limits.timeout, limits.timeout_max)?;
-    let Key { ledger, id } = key(path, query)?;
-    match readers.transfer(ledger, id, deadline).await.map_err(failed)? {
+    let id = id_in(path)?;
+    match reading.read(&TransferById { ledger: ledger_in(&uri)?, id }, &headers).await? {
         TransferState::Applied(transfer) => Ok(Json(transfer).into_response()),
         TransferState::Rejected(reason) => Err(Problem::not_found(id, Some(reason))),
         TransferState::Undecided => Err(Problem::not_found(id, None)),
     }
 }
 
-fn key(
-    path: Result<Path<String>, PathRejection>,
-    query: Result<Query<InLedger>, QueryRejection>,
-) -> Result<Key, Problem> {
+/// The id in a path.
+pub(super) fn id_in(path: Result<Path<String>, PathRejection>) -> Result<Id, Problem> {
     let Path(id) = path.map_err(|_| Problem::bad_field("id", "is not UTF-8"))?;
-    let id = id.parse().map_err(|problem| Problem::bad_field("id", problem))?;
-    let Query(query) = query.map_err(|error| Problem::bad(error.body_text()))?;
-    let ledger = i32::try_from(query.ledger.unwrap_or(1)).ok().filter(|ledger| *ledger > 0);
-    let ledger = ledger.ok_or_else(|| {
-        Problem::bad_field("ledger", "must be a whole number from 1 to 2147483647")
-    })?;
-    Ok(Key { ledger, id })
+    id.parse().map_err(|problem| Problem::bad_field("id", problem))
 }
 
-fn failed(error: ReadError) -> Problem {
+/// The ledger in a URL that has no other parameters.
+fn ledger_in(uri: &Uri) -> Result<i32, Problem> {
+    let mut parameters = Parameters::of(uri)?;
+    let ledger = parameters.ledger()?;
+    parameters.finish()?;
+    Ok(ledger)
+}
+
+/// Why there is no answer, as the caller is told.
+pub(super) fn failed(error: ReadError) -> Problem {
     match error {
         ReadError::Deadline => {
             Problem::read_failed(StatusCode::GATEWAY_TIMEOUT, "the deadline passed")
         }
-        ReadError::Database(detail) => {
-            tracing::error!("a read failed: {detail}");
+        ReadError::NoAccount | ReadError::NotYet | ReadError::NoHistory => {
+            Problem::nothing_there(error.to_string())
+        }
+        ReadError::NoIndex(_) => Problem::bad_field("metadata", &error.to_string()),
+        ReadError::Unavailable(_) | ReadError::Lost(_) | ReadError::Database(_) => {
+            tracing::error!("a read failed: {error}");
             Problem::read_failed(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
         }
     }

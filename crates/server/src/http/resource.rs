@@ -25,8 +25,8 @@ pub(crate) trait Resource: Send + Sync + 'static {
     fn id(item: &Item<Self>) -> Id;
     /// Bytes it takes in a batch.
     fn bytes(item: &Item<Self>) -> usize;
-    /// What came in, with what the ledger added.
-    fn record(item: Item<Self>, applied: Applied<Self>) -> Self::Record;
+    /// What came in, with what the ledger added, now or before.
+    fn record(item: Item<Self>, applied: Applied<Self>, replayed: bool) -> Self::Record;
 }
 
 /// One item of a resource.
@@ -59,8 +59,12 @@ impl Resource for Transfers {
         item.bytes()
     }
 
-    fn record(item: Transfer, applied: giro_ledger::AppliedTransfer) -> TransferRecord {
-        TransferRecord::new(item, applied)
+    fn record(
+        item: Transfer,
+        applied: giro_ledger::AppliedTransfer,
+        replayed: bool,
+    ) -> TransferRecord {
+        TransferRecord::new(item, applied, replayed)
     }
 }
 
@@ -89,7 +93,11 @@ impl Resource for Accounts {
         item.bytes()
     }
 
+<<<<<<< HEAD
     fn record(item: NewAccount, applied: giro_ledger::CreatedAccount) -> AccountRecord {
+=======
+    fn record(item: NewAccount, applied: giro_ledger::Balances, _: bool) -> AccountRecord {
+>>>>>>> a
         AccountRecord::new(item, applied)
     }
 }

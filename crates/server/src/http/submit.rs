@@ -1,20 +1,22 @@
 //! POST: parse, submit, wait, respond. The handler may be dropped at any await when its client
 //! leaves; it holds nothing but a ticket, which gives its place back.
 
+use super::answer::Answer;
 use super::body::{self, BodyBudget, Object};
 use super::deadline::deadline;
+use super::dry_run::DryRuns;
 use super::problem::Problem;
+use super::query::Parameters;
 use super::resource::{Applied, Item, Resource};
 use crate::outcome::Outcome;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use giro_batcher::{Batcher, Size};
 use giro_ledger::{FieldError, Id, Reason, Verdict};
 use prometheus::IntCounterVec;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +46,9 @@ pub(crate) struct Intake<R: Resource> {
     pub(crate) limits: RequestLimits,
     /// What may be read at the same moment.
     pub(crate) bodies: BodyBudget,
-    /// Items answered, by outcome and reason.
+    /// For a resource that has them.
+    pub(crate) dry_runs: Option<DryRuns>,
+    /// Items answered, by outcome and reason; not those of dry runs.
     pub(crate) outcomes: IntCounterVec,
 }
 
@@ -70,6 +74,7 @@ impl<R: Resource> Intake<R> {
     async fn one(&self, request: Request) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let deadline = self.deadline(&head.headers)?;
+        let dry_run = self.dry_run(&head.uri)?;
         let key = idempotency_key(&head.headers)?;
         let Object(mut input): Object<R::Input> =
             self.parse(&head.headers, body, self.limits.body_bytes).await?;
@@ -81,23 +86,28 @@ impl<R: Resource> Intake<R> {
         }
         let item = R::parse(input).map_err(|error| faulty(error, None))?;
         let id = R::id(&item);
-        let verdicts =
-            self.submit(vec![item], deadline).await.map_err(|problem| problem.with_id(id))?;
-        let (item, verdict) = verdicts.into_iter().next().ok_or_else(|| {
+        let verdicts = self.judge(vec![item], dry_run, deadline).await;
+        let judged = verdicts.map_err(|problem| problem.with_id(id))?.into_iter().next();
+        let (item, verdict) = judged.ok_or_else(|| {
             Problem::unknown("the batch was answered without this request").with_id(id)
         })?;
         match verdict {
-            Verdict::Applied { replayed, applied } => {
-                self.count(Outcome::Applied, "", 1);
-                Ok(Json(Answer::<R>::applied(item, replayed, applied)).into_response())
+            Verdict::Applied { .. } => {
+                self.count(Outcome::Applied, "", usize::from(dry_run.is_none()));
+                let answer = Answer::<R>::new((item, verdict), dry_run.is_some());
+                Ok(Json(answer).into_response())
             }
-            Verdict::Rejected { replayed, reason } => Err(Problem::rejected(id, reason, replayed)),
+            Verdict::Rejected { replayed, reason } => {
+                let problem = Problem::rejected(id, reason, replayed);
+                Err(if dry_run.is_some() { problem.in_dry_run() } else { problem })
+            }
         }
     }
 
     async fn many(&self, request: Request, items: &mut usize) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let deadline = self.deadline(&head.headers)?;
+        let dry_run = self.dry_run(&head.uri)?;
         if idempotency_key(&head.headers)?.is_some() {
             let problem = "is for a single one; in an array each carries its own id";
             return Err(Problem::bad_field(KEY, problem));
@@ -113,19 +123,44 @@ impl<R: Resource> Intake<R> {
         let parse = |(i, Object(input))| R::parse(input).map_err(|error| faulty(error, Some(i)));
         let batch: Items<R> =
             inputs.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
-        let verdicts = self.submit(batch, deadline).await?;
-        let answers: Vec<Answer<R>> = verdicts.into_iter().map(Answer::new).collect();
-        let refused = answers.iter().filter_map(Answer::reason);
-        let refused = refused.map(|reason| self.count(Outcome::Rejected, reason.name(), 1)).count();
-        self.count(Outcome::Applied, "", answers.len() - refused);
+        let verdicts = self.judge(batch, dry_run, deadline).await?;
+        let answer = |verdict| Answer::new(verdict, dry_run.is_some());
+        let answers: Vec<Answer<R>> = verdicts.into_iter().map(answer).collect();
+        if dry_run.is_none() {
+            let refused = answers.iter().filter_map(Answer::reason);
+            let count = |reason: Reason| self.count(Outcome::Rejected, reason.name(), 1);
+            let refused = refused.map(count).count();
+            self.count(Outcome::Applied, "", answers.len() - refused);
+        }
         Ok(Json(answers).into_response())
     }
 
-    async fn submit(&self, items: Items<R>, deadline: Instant) -> Result<Verdicts<R>, Problem> {
+    /// Through the queue and a lane, or beside them.
+    async fn judge(
+        &self,
+        items: Items<R>,
+        dry_run: Option<&DryRuns>,
+        deadline: Instant,
+    ) -> Result<Verdicts<R>, Problem> {
+        if let Some(dry_runs) = dry_run {
+            let judged = dry_runs.judge::<R::Call>(items, deadline).await;
+            return judged.map_err(Problem::in_dry_run);
+        }
         let bytes = items.iter().map(R::bytes).sum();
         let size = Size { items: items.len(), bytes };
         let ticket = self.batcher.submit(items, size, deadline)?;
         Ok(ticket.outcome().await?)
+    }
+
+    /// Nothing unless the request is only to be judged.
+    fn dry_run(&self, uri: &Uri) -> Result<Option<&DryRuns>, Problem> {
+        let mut parameters = Parameters::of(uri)?;
+        let mut dry_runs = self.dry_runs.as_ref();
+        if dry_runs.is_some() && !parameters.flag("dry_run")? {
+            dry_runs = None;
+        }
+        parameters.finish()?;
+        Ok(dry_runs)
     }
 
     fn deadline(&self, headers: &HeaderMap) -> Result<Instant, Problem> {
@@ -144,7 +179,9 @@ impl<R: Resource> Intake<R> {
     }
 
     fn failed(&self, problem: Problem, items: usize) -> Response {
-        if let Some(outcome) = problem.outcome() {
+        if let Some(outcome) = problem.outcome()
+            && !problem.is_in_dry_run()
+        {
             self.count(outcome, problem.reason(), items);
         }
         problem.into_response()
@@ -152,50 +189,6 @@ impl<R: Resource> Intake<R> {
 
     fn count(&self, outcome: Outcome, reason: &str, items: usize) {
         self.outcomes.with_label_values(&[outcome.label(), reason]).inc_by(items as u64);
-    }
-}
-
-/// One item that was judged.
-#[derive(Serialize)]
-#[serde(bound = "", untagged)]
-enum Answer<R: Resource> {
-    Applied {
-        outcome: Outcome,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        replayed: bool,
-        #[serde(flatten)]
-        record: R::Record,
-    },
-    Rejected {
-        outcome: Outcome,
-        #[serde(skip_serializing_if = "std::ops::Not::not")]
-        replayed: bool,
-        reason: Reason,
-        id: Id,
-    },
-}
-
-impl<R: Resource> Answer<R> {
-    fn new((item, verdict): (Item<R>, Verdict<Applied<R>>)) -> Self {
-        match verdict {
-            Verdict::Applied { replayed, applied } => Self::applied(item, replayed, applied),
-            Verdict::Rejected { replayed, reason } => {
-                let id = R::id(&item);
-                Self::Rejected { outcome: Outcome::Rejected, replayed, reason, id }
-            }
-        }
-    }
-
-    fn applied(item: Item<R>, replayed: bool, applied: Applied<R>) -> Self {
-        let record = R::record(item, applied);
-        Self::Applied { outcome: Outcome::Applied, replayed, record }
-    }
-
-    fn reason(&self) -> Option<Reason> {
-        match self {
-            Self::Applied { .. } => None,
-            Self::Rejected { reason, .. } => Some(*reason),
-        }
     }
 }
 

@@ -1,0 +1,37 @@
+use super::problem::Problem;
+use super::read;
+use giro_batcher::TicketError;
+use giro_ledger::{ArrayCall, DryRun, ReadError, Readers, Verdict};
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout_at};
+
+/// Judges requests without applying them, beside the lanes and one at a time: the work of a dry run is
+/// that of a batch, and it must not take the place of real ones.
+pub(crate) struct DryRuns {
+    readers: Readers,
+    turn: Semaphore,
+}
+
+impl DryRuns {
+    pub(crate) fn new(readers: Readers) -> Self {
+        Self { readers, turn: Semaphore::new(1) }
+    }
+
+    /// What each item would come to.
+    pub(super) async fn judge<C: ArrayCall>(
+        &self,
+        items: Vec<C::Item>,
+        deadline: Instant,
+    ) -> Result<Vec<(C::Item, Verdict<C::Applied>)>, Problem> {
+        let turn = timeout_at(deadline, self.turn.acquire()).await;
+        let _turn = turn.map_err(|_| Problem::from(TicketError::Deadline))?;
+        let mut requests = [items];
+        let judged = self.readers.read(&DryRun::<C> { requests: &requests }, deadline).await;
+        let verdicts = judged.map_err(|error| match error {
+            ReadError::Deadline => TicketError::Deadline.into(),
+            error => read::failed(error),
+        })?;
+        let [items] = &mut requests;
+        Ok(std::mem::take(items).into_iter().zip(verdicts).collect())
+    }
+}

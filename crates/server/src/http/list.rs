@@ -1,0 +1,139 @@
+//! GET of what there are many of, page by page.
+
+use super::cursor::Cursor;
+use super::problem::Problem;
+use super::query::Parameters;
+use super::read::{Reading, id_in};
+use axum::Json;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{IntoResponse, Response};
+use giro_ledger::{
+    BalanceAt, Id, ListAccounts, ListBalances, ListTransfers, Moment, Order, Page, Side,
+};
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+/// `GET /transfers`
+pub(super) async fn transfers(
+    State(reading): State<Reading>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    transfers_of(&reading, None, &uri, &headers).await
+}
+
+/// `GET /accounts/{id}/transfers`
+pub(super) async fn account_transfers(
+    State(reading): State<Reading>,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    transfers_of(&reading, Some(id_in(path)?), &uri, &headers).await
+}
+
+async fn transfers_of(
+    reading: &Reading,
+    account: Option<Id>,
+    uri: &Uri,
+    headers: &HeaderMap,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::of(uri)?;
+    let side = match account {
+        Some(_) => {
+            parameters.choice("side", &[("debit", Side::Debit), ("credit", Side::Credit)])?
+        }
+        None => None,
+    };
+    let list = ListTransfers {
+        ledger: parameters.ledger()?,
+        account,
+        side,
+        pending_id: parameters.value("pending_id")?,
+        code: parameters.code()?,
+        reference: parameters.reference()?,
+        metadata: parameters.metadata()?,
+        times: parameters.times()?,
+        seqs: parameters.seqs()?,
+        order: parameters.order(Order::Descending)?,
+        limit: parameters.limit()?,
+        after: parameters.cursor()?,
+    };
+    let listing = parameters.finish()?;
+    let Page { items, next } = reading.read(&list, headers).await?;
+    let next = next.map(|seq| listing.after(seq.unsigned_abs().into()));
+    Ok(Json(Body { name: "transfers", items, next }).into_response())
+}
+
+/// `GET /accounts`
+pub(super) async fn accounts(
+    State(reading): State<Reading>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let mut parameters = Parameters::of(&uri)?;
+    let list = ListAccounts {
+        ledger: parameters.ledger()?,
+        code: parameters.code()?,
+        flags: parameters.value("flags")?.unwrap_or_default(),
+        reference: parameters.reference()?,
+        metadata: parameters.metadata()?,
+        times: parameters.times()?,
+        order: parameters.order(Order::Ascending)?,
+        limit: parameters.limit()?,
+        after: parameters.cursor()?,
+    };
+    let listing = parameters.finish()?;
+    let Page { items, next } = reading.read(&list, &headers).await?;
+    let next = next.map(|id| listing.after(id.into()));
+    Ok(Json(Body { name: "accounts", items, next }).into_response())
+}
+
+/// `GET /accounts/{id}/balances`
+pub(super) async fn balances(
+    State(reading): State<Reading>,
+    path: Result<Path<String>, PathRejection>,
+    uri: Uri,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let account = id_in(path)?;
+    let mut parameters = Parameters::of(&uri)?;
+    let ledger = parameters.ledger()?;
+    if let Some(at) = parameters.value::<Moment>("at")? {
+        parameters.finish()?;
+        let then = reading.read(&BalanceAt { ledger, account, at }, &headers).await?;
+        return Ok(Json(then).into_response());
+    }
+    let list = ListBalances {
+        ledger,
+        account,
+        times: parameters.times()?,
+        seqs: parameters.seqs()?,
+        order: parameters.order(Order::Descending)?,
+        limit: parameters.limit()?,
+        after: parameters.cursor()?,
+    };
+    let listing = parameters.finish()?;
+    let Page { items, next } = reading.read(&list, &headers).await?;
+    let next = next.map(|seq| listing.after(seq.unsigned_abs().into()));
+    Ok(Json(Body { name: "balances", items, next }).into_response())
+}
+
+/// A page: its items under their name, and where the next one goes on.
+struct Body<T> {
+    name: &'static str,
+    items: Vec<T>,
+    next: Option<Cursor>,
+}
+
+impl<T: Serialize> Serialize for Body<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut body = serializer.serialize_map(None)?;
+        body.serialize_entry(self.name, &self.items)?;
+        if let Some(next) = &self.next {
+            body.serialize_entry("next_cursor", next)?;
+        }
+        body.end()
+    }
+}
