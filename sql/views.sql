@@ -6,7 +6,7 @@ SELECT s.ledger, s.id, s.code,
        giro.flag_names(s.flags, ARRAY['linked', 'debits_must_not_exceed_credits',
            'credits_must_not_exceed_debits', 'history', 'imported', 'closed']) AS flags,
        s.overdraft_limit, s.debits_pending, s.debits_posted, s.credits_pending, s.credits_posted,
-       s.version, t.reference, t.metadata, s.created_at, s.changed_at
+       s.version, t.reference, t.metadata, s.created_at, s.changed_at, s.flags AS flag_bits
   FROM giro.account_state s
   JOIN giro.account_details t USING (ledger, id);
 
@@ -33,7 +33,11 @@ SELECT d.ledger, d.id, d.seq, d.seq >> 16 AS batch_id, d.debit_account, d.credit
                      <= statement_timestamp()
                 THEN 'expired' END,
            (SELECT 'expired' FROM giro.expirations e WHERE e.ledger = d.ledger AND e.id = d.id),
-           'pending') END AS state
+           'pending') END AS state,
+       d.flags AS flag_bits,
+       CASE WHEN d.timeout > 0 THEN
+           (SELECT o.expires_at FROM giro.open_holds o
+             WHERE o.ledger = d.ledger AND o.id = d.id) END AS expires_at
   FROM giro.decisions d
  WHERE d.reason IS NULL;
 
@@ -75,7 +79,8 @@ SELECT ledger, id, seq, seq >> 16 AS batch_id, reason, debit_account, credit_acc
        reference, metadata, created_at, pending_id,
        giro.flag_names(flags, ARRAY['linked', 'pending', 'post_pending', 'void_pending',
            'balancing_debit', 'balancing_credit', 'closing_debit', 'closing_credit',
-           'imported']) AS flags
+           'imported']) AS flags,
+       flags AS flag_bits
   FROM giro.decisions
  WHERE reason IS NOT NULL;
 

@@ -195,7 +195,7 @@ BEGIN
         FOR j IN i .. CASE WHEN chain_first = i THEN chain_last ELSE i END LOOP
             CONTINUE WHEN known_as[j] IS NOT NULL OR previous[j] IS NULL;
             p := CASE WHEN created[previous[j]] THEN previous[j] ELSE deciders[previous[j]] END;
-            CONTINUE WHEN p IS NULL;
+            CONTINUE WHEN p IS NULL OR NOT created[p];  -- or undone since
             deciders[j] := p;
             known_as[j] := coalesce(
                 giro.account_difference(flags[p], flags[j], "references"[p], "references"[j],
@@ -205,7 +205,7 @@ BEGIN
             result_flags[j] := flags[p];
         END LOOP;
         IF chain_first = i THEN
-            chain_repeats := true;
+            chain_repeats := flags[chain_last] & LINKED = 0;
             FOR j IN chain_first .. chain_last LOOP
                 chain_repeats := chain_repeats AND known_as[j] IS NOT DISTINCT FROM 'applied';
             END LOOP;

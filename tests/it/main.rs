@@ -23,3 +23,4 @@ mod slow_clients;
 mod sql_examples;
 mod stalled;
 mod structure;
+mod verify;

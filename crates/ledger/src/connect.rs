@@ -169,6 +169,18 @@ impl Connector {
         self.open("giro probe").await.map(|(_, peer)| peer)
     }
 
+    /// A session to look at the ledger with, on a standby as well.
+    pub(crate) async fn inspect(&self, name: &str) -> Result<Session, ConnectError> {
+        let handshake = async {
+            let session = self.session(name).await?;
+            schema::check(&session.client).await?;
+            Ok(session)
+        };
+        timeout(self.connect_timeout, handshake)
+            .await
+            .unwrap_or(Err(ConnectError::Timeout(self.connect_timeout)))
+    }
+
     async fn session(&self, name: &str) -> Result<Session, tokio_postgres::Error> {
         let mut config = self.config.clone();
         config.application_name(name);

@@ -13,6 +13,7 @@
 //! | `expiry` | releases holds at their deadline |
 //! | `readers` | reads by SQL, and dry runs, on a pool of sessions that cannot write |
 //! | `connect`, `schema` | sessions, and the schema they expect |
+//! | `verify` | the audit of a whole ledger |
 //!
 //! Invariants:
 //! - Nobody is answered before the end of the reply, which comes after the commit.
@@ -41,6 +42,7 @@ mod reason;
 pub mod schema;
 mod timestamp;
 mod transfer;
+pub mod verify;
 
 pub use account::{AccountInput, AccountRecord, Balances, CreatedAccount, NewAccount};
 pub use amount::Amount;

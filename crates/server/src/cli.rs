@@ -1,4 +1,4 @@
-use crate::commands::{bench, config, dev, healthcheck, migrate, serve};
+use crate::commands::{bench, config, dev, healthcheck, migrate, serve, verify};
 use crate::config::{Overrides, load};
 use crate::telemetry;
 use clap::{Parser, Subcommand};
@@ -31,8 +31,20 @@ enum Command {
     Config(config::Args),
     /// Load a running server and report
     Bench(bench::Args),
+    /// Audit a database; exit 1 on a finding, 2 if it could not be looked at
+    Verify(verify::Args),
     /// Exit 0 if the server on this machine is alive
     Healthcheck,
+}
+
+impl Command {
+    /// How the process ends when the command could not do its work.
+    fn failure(&self) -> ExitCode {
+        match self {
+            Self::Verify(_) => ExitCode::from(verify::NOT_LOOKED),
+            _ => ExitCode::FAILURE,
+        }
+    }
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {
@@ -43,16 +55,17 @@ fn setting(text: &str) -> Result<(String, String), String> {
 /// The program: parses the command line, runs the command, and tells how it ended.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    let failure = cli.command.failure();
     let overrides =
         Overrides { file: cli.config, flags: cli.settings, ..Overrides::from_environment() };
     let settings = match load(&overrides) {
         Ok(settings) => settings,
-        Err(error) => return fail(&error),
+        Err(error) => return fail(&error, failure),
     };
     telemetry::start(&settings.log);
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error),
+        Err(error) => return fail(&error, failure),
     };
     let ended = runtime.block_on(async {
         match cli.command {
@@ -61,15 +74,16 @@ pub fn run() -> ExitCode {
             Command::Migrate => migrate::run(settings).await,
             Command::Config(args) => config::run(&args, &settings),
             Command::Bench(args) => bench::run(args, settings).await,
+            Command::Verify(args) => verify::run(args, settings).await,
             Command::Healthcheck => healthcheck::run(settings).await,
         }
     });
     // A look-up or a file read that hangs must not hold up the exit.
     runtime.shutdown_background();
-    ended.unwrap_or_else(|error| fail(&*error))
+    ended.unwrap_or_else(|error| fail(&*error, failure))
 }
 
-fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+fn fail(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {
     eprintln!("giro: {error}");
-    ExitCode::FAILURE
+    code
 }

@@ -8,6 +8,7 @@ pub(crate) mod dev;
 pub(crate) mod healthcheck;
 pub(crate) mod migrate;
 pub(crate) mod serve;
+pub(crate) mod verify;
 
 /// How a command ends.
 pub(crate) type Ended = Result<ExitCode, Error>;

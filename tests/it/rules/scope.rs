@@ -121,14 +121,24 @@ async fn scope_chain_of_a_hold_in_no_chain_leaves_every_other_hold_alone() {
 }
 
 #[tokio::test]
-async fn a_chain_that_begins_with_no_hold_has_none_to_name_it_by() {
+async fn a_chain_that_begins_with_no_hold_is_named_by_its_first_hold() {
     let ledger = Ledger::new().await;
     ledger.accounts(json!([{"id": 1}, {"id": 2}])).await;
     let chain = vec![transfer(10, json!({})), hold(11, json!({})), hold(12, json!({}))];
     assert_eq!(ledger.apply(linked(chain)).await, ["applied"; 3]);
     let all = json!({"scope": "chain"});
-    let request = json!([post(20, 10, all.clone()), post(21, 11, all), post(22, 11, json!({}))]);
-    let expected = ["pending_transfer_not_pending", "pending_transfer_not_found", "applied"];
+    let request = json!([
+        post(20, 10, all.clone()),
+        post(21, 12, all.clone()),
+        post(22, 11, all),
+        post(23, 12, json!({})),
+    ]);
+    let expected = [
+        "pending_transfer_not_pending",
+        "pending_transfer_not_found",
+        "applied",
+        "pending_transfer_already_posted",
+    ];
     assert_eq!(ledger.apply(request).await, expected);
     ledger.server.database.assert_consistent().await;
 }

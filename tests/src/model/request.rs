@@ -16,7 +16,9 @@ pub(super) trait Item {
     fn known(&self, model: &Model) -> Known<Self::Applied>;
     /// Its own rules, and its effects if it breaks none.
     fn apply(&self, model: &mut Model, now: i64) -> Result<Self::Applied, Reason>;
-    /// Notes that it was applied as the member of a chain at this place, from 0.
+    /// Whether it made a hold, by the first of which its chain is named.
+    fn is_hold(&self) -> bool;
+    /// Notes that it was applied as the hold of a chain at this place, from 0.
     fn joined(&self, model: &mut Model, first: Key, place: usize);
 }
 
@@ -83,8 +85,9 @@ impl Model {
             judged.push(judgement);
         }
         if broken.is_none() && !repeated {
-            for (place, member) in members.iter().enumerate() {
-                member.joined(self, members[0].key(), place);
+            let holds: Vec<_> = members.iter().filter(|member| member.is_hold()).collect();
+            for (place, hold) in holds.iter().enumerate() {
+                hold.joined(self, holds[0].key(), place);
             }
         }
         judged
@@ -172,10 +175,12 @@ impl Item for Transfer {
         model.apply_transfer(now, self)
     }
 
+    fn is_hold(&self) -> bool {
+        self.has(transfer::PENDING)
+    }
+
     fn joined(&self, model: &mut Model, first: Key, place: usize) {
-        if self.has(transfer::PENDING) {
-            model.chains.insert(self.key(), (first, place));
-        }
+        model.chains.insert(self.key(), (first, place));
     }
 }
 
@@ -204,6 +209,10 @@ impl Item for NewAccount {
 
     fn apply(&self, model: &mut Model, now: i64) -> Result<Snapshot, Reason> {
         model.create_account(now, self)
+    }
+
+    fn is_hold(&self) -> bool {
+        false
     }
 
     fn joined(&self, _: &mut Model, _: Key, _: usize) {}

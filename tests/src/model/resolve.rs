@@ -31,7 +31,7 @@ pub struct Hold {
     pub expires_at: Option<i128>,
     /// What became of it.
     pub state: State,
-    /// It is the first member of the chain that it was made in.
+    /// It is the first hold of the chain that it was made in.
     pub begins_chain: bool,
 }
 
