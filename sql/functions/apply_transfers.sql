@@ -56,7 +56,7 @@ CREATE OR REPLACE FUNCTION giro.apply_transfers(
 LANGUAGE plpgsql VOLATILE SECURITY DEFINER
 SET search_path = pg_catalog, giro, pg_temp
 -- One plan for every call, by index at any table size: a plan made while a table was small must not
--- scan it when it is large.
+-- scan it when it is large. OFFSET 0 keeps a look-up by key from becoming a join with the whole table.
 SET plan_cache_mode = force_generic_plan
 SET enable_seqscan = off
 SET enable_bitmapscan = off
@@ -277,7 +277,8 @@ BEGIN
           INTO account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
                credits_posted, versions, changed_ats, now_at
           FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
-          LEFT JOIN giro.account_state a ON a.ledger = u.ledger AND a.id = u.id;
+          LEFT JOIN LATERAL (SELECT s.* FROM giro.account_state s
+                              WHERE s.ledger = u.ledger AND s.id = u.id OFFSET 0) AS a ON true;
     ELSE
         SELECT array_agg(a.row_tid), array_agg(a.flags), array_agg(a.overdraft_limit),
                array_agg(a.debits_pending), array_agg(a.debits_posted),
@@ -315,10 +316,12 @@ BEGIN
           INTO hold_fates, holds_appeared
           FROM unnest(hold_ledgers, hold_ids, hold_flags) WITH ORDINALITY
                AS u (ledger, id, flags, slot)
-          LEFT JOIN giro.decisions r
-                 ON r.ledger = u.ledger AND r.pending_id = u.id AND r.reason IS NULL
-          LEFT JOIN giro.decisions k
-                 ON u.flags IS NULL AND k.ledger = u.ledger AND k.id = u.id AND k.reason IS NULL;
+          LEFT JOIN LATERAL (SELECT r.flags FROM giro.decisions r
+                              WHERE r.ledger = u.ledger AND r.pending_id = u.id
+                                AND r.reason IS NULL OFFSET 0) AS r ON true
+          LEFT JOIN LATERAL (SELECT k.id FROM giro.decisions k
+                              WHERE u.flags IS NULL AND k.ledger = u.ledger AND k.id = u.id
+                                AND k.reason IS NULL OFFSET 0) AS k ON true;
         IF holds_appeared THEN
             RAISE EXCEPTION 'a hold was made by a concurrent batch'
                 USING ERRCODE = 'serialization_failure';
@@ -337,7 +340,8 @@ BEGIN
                       amounts, "references", metadatas, codes) WITH ORDINALITY
                AS u (id, ledger, flags, pending_id, timeout, debit, credit,
                      amount, reference, metadata, code, position)
-          JOIN giro.decisions k ON k.ledger = u.ledger AND k.id = u.id
+          JOIN LATERAL (SELECT k.* FROM giro.decisions k
+                         WHERE k.ledger = u.ledger AND k.id = u.id OFFSET 0) AS k ON true
     LOOP
         p := known.position;
         known_as[p] := coalesce(known.reason, known.difference, 'applied');
@@ -413,7 +417,8 @@ BEGIN
                        AS u (flags, moment, request, position)) AS w;
         SELECT array_agg(a.created_at) INTO opened_ats
           FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
-          LEFT JOIN giro.account_state a ON a.ledger = u.ledger AND a.id = u.id;
+          LEFT JOIN LATERAL (SELECT s.* FROM giro.account_state s
+                              WHERE s.ledger = u.ledger AND s.id = u.id OFFSET 0) AS a ON true;
         -- Imports into a ledger are in one order: its row is locked after the accounts.
         IF NOT dry_run THEN
             INSERT INTO giro.imports AS i (ledger, kind, last_at)
@@ -894,7 +899,9 @@ BEGIN
     IF all_flags & RESOLVES <> 0 THEN
         DELETE FROM giro.open_holds o
          USING unnest(hold_ledgers, hold_ids, hold_fates) AS u (ledger, id, fate)
-         WHERE u.fate IS NOT NULL AND o.ledger = u.ledger AND o.id = u.id;
+         CROSS JOIN LATERAL (SELECT w.ctid AS row_tid FROM giro.open_holds w
+                              WHERE w.ledger = u.ledger AND w.id = u.id OFFSET 0) AS w
+         WHERE u.fate IS NOT NULL AND o.ctid = w.row_tid;
     END IF;
     IF n_linked_holds > 0 THEN
         INSERT INTO giro.hold_chains (ledger, id, chain_ledger, chain_id, place)

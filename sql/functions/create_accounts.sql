@@ -127,8 +127,10 @@ BEGIN
           FROM unnest(ids, ledgers, codes, flags, overdraft_limits, "references", metadatas)
                WITH ORDINALITY
                AS u (id, ledger, code, flags, overdraft_limit, reference, metadata, position)
-          JOIN giro.account_state s ON s.ledger = u.ledger AND s.id = u.id
-          JOIN giro.account_details t ON t.ledger = u.ledger AND t.id = u.id
+          JOIN LATERAL (SELECT s.* FROM giro.account_state s
+                         WHERE s.ledger = u.ledger AND s.id = u.id OFFSET 0) AS s ON true
+          JOIN LATERAL (SELECT t.* FROM giro.account_details t
+                         WHERE t.ledger = u.ledger AND t.id = u.id OFFSET 0) AS t ON true
     LOOP
         p := known.position;
         known_as[p] := coalesce(known.difference, 'applied');

@@ -58,7 +58,8 @@ BEGIN
       INTO now_at
       FROM (SELECT DISTINCT side.ledger, side.id
               FROM unnest(due_ledgers, due_ids) AS u (ledger, id)
-              JOIN giro.decisions k ON k.ledger = u.ledger AND k.id = u.id
+              JOIN LATERAL (SELECT k.* FROM giro.decisions k
+                             WHERE k.ledger = u.ledger AND k.id = u.id OFFSET 0) AS k ON true
              CROSS JOIN LATERAL (VALUES (k.ledger, k.debit_account),
                                         (k.ledger, k.credit_account)) AS side (ledger, id)
              ORDER BY side.ledger, side.id) AS d
@@ -72,13 +73,16 @@ BEGIN
     WITH released AS (
         DELETE FROM giro.open_holds o
          USING unnest(due_ledgers, due_ids) AS u (ledger, id)
-         WHERE o.ledger = u.ledger AND o.id = u.id
+         CROSS JOIN LATERAL (SELECT w.ctid AS row_tid FROM giro.open_holds w
+                              WHERE w.ledger = u.ledger AND w.id = u.id OFFSET 0) AS w
+         WHERE o.ctid = w.row_tid
         RETURNING o.ledger, o.id)
     SELECT count(*), array_agg(k.ledger), array_agg(k.id), array_agg(k.debit_account),
            array_agg(k.credit_account), array_agg(k.amount), array_agg(k.flags)
       INTO n_released, ledgers, ids, debits, credits, amounts, hold_flags
       FROM released r
-      JOIN giro.decisions k ON k.ledger = r.ledger AND k.id = r.id;
+      JOIN LATERAL (SELECT k.* FROM giro.decisions k
+                     WHERE k.ledger = r.ledger AND k.id = r.id OFFSET 0) AS k ON true;
 
     INSERT INTO giro.expirations (ledger, id, seq, created_at)
     SELECT u.ledger, u.id, batch_id * 65536 + u.place, now_at
@@ -102,7 +106,9 @@ BEGIN
                flags = CASE WHEN t.reopens THEN s.flags & ~CLOSED ELSE s.flags END,
                version = s.version + t.movements, changed_at = now_at
           FROM total t
-         WHERE s.ledger = t.ledger AND s.id = t.account
+         CROSS JOIN LATERAL (SELECT a.ctid AS row_tid FROM giro.account_state a
+                              WHERE a.ledger = t.ledger AND a.id = t.account OFFSET 0) AS a
+         WHERE s.ctid = a.row_tid
         RETURNING s.*)
     -- The balances after each: those after the last, with what came later put back.
     INSERT INTO giro.account_balances (ledger, account, seq, version, debits_pending, debits_posted,

@@ -48,7 +48,9 @@ BEGIN
         UNION ALL
         SELECT 'follows', NULL, m.ledger, m.id
           FROM item i
-          JOIN giro.hold_chains m ON m.chain_ledger = i.ledger AND m.chain_id = i.pending_id
+          JOIN LATERAL (SELECT m.ledger, m.id FROM giro.hold_chains m
+                         WHERE m.chain_ledger = i.ledger AND m.chain_id = i.pending_id
+                        OFFSET 0) AS m ON true
          WHERE i.scope),
     -- A transfer of the batch matters if another refers to it, by its id or as one of a chain.
     relevant AS (
@@ -67,9 +69,12 @@ BEGIN
                     THEN lead(s.slot) OVER (PARTITION BY l.chain_ledger, l.chain_id ORDER BY l.place)
                END AS next
           FROM (SELECT DISTINCT slot, ledger, id FROM slotted WHERE slot IS NOT NULL) AS s
-          LEFT JOIN giro.decisions k ON k.ledger = s.ledger AND k.id = s.id AND k.reason IS NULL
-          LEFT JOIN giro.hold_chains l
-                 ON chain_scopes IS NOT NULL AND l.ledger = s.ledger AND l.id = s.id),
+          LEFT JOIN LATERAL (SELECT k.* FROM giro.decisions k
+                              WHERE k.ledger = s.ledger AND k.id = s.id AND k.reason IS NULL
+                             OFFSET 0) AS k ON true
+          LEFT JOIN LATERAL (SELECT l.* FROM giro.hold_chains l
+                              WHERE chain_scopes IS NOT NULL AND l.ledger = s.ledger
+                                AND l.id = s.id OFFSET 0) AS l ON true),
     side AS (
         SELECT *, CASE WHEN id IS NOT NULL
                        THEN dense_rank() OVER (ORDER BY id IS NULL, ledger, id)::int END AS place
