@@ -4,16 +4,21 @@
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 
-.PHONY: dev test bench setup lint check-deploy
+.PHONY: dev test schemathesis bench setup lint check-deploy
 
 ## Start Giro on a private PostgreSQL whose data stays in .giro/
 dev: setup
 	$(CARGO) run --release $(CARGO_FLAGS) -p giro-server -- dev
 
-## Run all tests beside one private PostgreSQL
+## Hold a server to its description, then run all tests beside one private PostgreSQL
 test: setup
 	$(CARGO) build $(CARGO_FLAGS) --workspace --all-targets
+	scripts/schemathesis
 	$(CARGO) run --quiet $(CARGO_FLAGS) -p giro-tests --bin with-postgres -- scripts/run-tests
+
+## Hold a server to its own description, by generated requests
+schemathesis: setup
+	scripts/schemathesis
 
 ## Load the server that make dev started
 bench:

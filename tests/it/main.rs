@@ -3,6 +3,7 @@
 mod batching;
 mod commands;
 mod contract;
+mod docs_page;
 mod documents;
 mod dry_run;
 mod expiry;
@@ -11,6 +12,7 @@ mod filters;
 mod history;
 mod idempotency;
 mod model;
+mod openapi;
 mod overload;
 mod reading;
 mod recipes;

@@ -10,7 +10,7 @@ const HANG: &str = "echo := token;
     BEGIN PERFORM pg_sleep(30); EXCEPTION WHEN query_canceled THEN PERFORM pg_sleep(30); END;";
 
 /// Replaces a line of `apply_transfers`; what it was is the answer.
-async fn altered(database: &TestDatabase, line: &str, by: &str) -> String {
+pub(crate) async fn altered(database: &TestDatabase, line: &str, by: &str) -> String {
     let owner = connect(&database.owner_url).await;
     let definition = "SELECT pg_get_functiondef('giro.apply_transfers'::regproc)";
     let original: String = owner.query_one(definition, &[]).await.unwrap().get(0);

@@ -1,29 +1,36 @@
 use crate::field::{self, FieldError, refuse};
+use crate::json_schema::{AmountInput, Counter, IdInput, TimestampInput};
 use crate::transfer::{decimal, rfc3339};
 use crate::{AccountFlag, AccountFlags, Amount, Id, Metadata, Reference, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
+use utoipa::ToSchema;
 
 /// An account as it came in.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AccountInput {
     /// Made by Giro when absent; null is refused, it is a caller's id that got lost.
     #[serde(default, deserialize_with = "field::present")]
+    #[schema(value_type = IdInput)]
     pub id: Option<Id>,
-    /// 1 when absent.
+    /// 1 when absent; 0 is refused as `ledger_must_not_be_zero`.
+    #[schema(maximum = 2147483647)]
     pub ledger: Option<u32>,
-    /// 1 when absent.
+    /// The caller's type of account: 1 when absent; 0 is refused as `code_must_not_be_zero`.
+    #[schema(maximum = 65535)]
     pub code: Option<u32>,
     /// None when absent.
     pub flags: Option<AccountFlags>,
     /// By how much the account may go past its limit; 0 when absent.
+    #[schema(value_type = Option<AmountInput>)]
     pub overdraft_limit: Option<Amount>,
     /// The caller's own text.
     pub reference: Option<Reference>,
     /// The caller's own object.
     pub metadata: Option<Metadata>,
     /// When an imported account was created.
+    #[schema(value_type = Option<TimestampInput>)]
     pub timestamp: Option<Timestamp>,
 }
 
@@ -76,7 +83,7 @@ impl NewAccount {
 }
 
 /// What moves on an account.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Balances {
     /// Held on the debit side.
     pub debits_pending: Amount,
@@ -88,9 +95,11 @@ pub struct Balances {
     pub credits_posted: Amount,
     /// Counts the transfers that changed the account, without a gap.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = Counter)]
     pub version: i64,
     /// When the account was created, by the database's clock.
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = Timestamp)]
     pub created_at: SystemTime,
 }
 
@@ -104,13 +113,15 @@ pub struct CreatedAccount {
 }
 
 /// An account as it is returned.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct AccountRecord {
     /// Its id.
     pub id: Id,
     /// Its ledger.
+    #[schema(minimum = 1)]
     pub ledger: i32,
     /// The caller's type of account.
+    #[schema(minimum = 1, maximum = 65535)]
     pub code: i32,
     /// Its flags.
     pub flags: AccountFlags,
@@ -118,9 +129,11 @@ pub struct AccountRecord {
     pub overdraft_limit: Amount,
     /// The caller's own text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reference: Option<Reference>,
     /// The caller's own object.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
     /// As of now.
     #[serde(flatten)]

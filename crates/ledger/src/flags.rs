@@ -5,7 +5,7 @@ use std::str::FromStr;
 /// A set of named bits, written in JSON and SQL views as an array of names. The names and their bits
 /// are TigerBeetle's.
 macro_rules! flags {
-    ($(#[$meta:meta])* $set:ident of $flag:ident { $($(#[$doc:meta])* $name:ident = $bit:literal $text:literal;)+ }) => {
+    ($(#[$meta:meta])* $set:ident of $flag:ident { $(#[doc = $meaning:literal] $name:ident = $bit:literal $text:literal;)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, PartialEq, Eq, Default)]
         pub struct $set(i32);
@@ -13,11 +13,14 @@ macro_rules! flags {
         #[doc = concat!("A member of [`", stringify!($set), "`].")]
         #[derive(Clone, Copy, PartialEq, Eq, Deserialize)]
         pub enum $flag {
-            $($(#[$doc])* #[serde(rename = $text)] $name = 1 << $bit,)+
+            $(#[doc = $meaning] #[serde(rename = $text)] $name = 1 << $bit,)+
         }
 
         impl $set {
             const NAMES: &[($flag, &str)] = &[$(($flag::$name, $text)),+];
+
+            /// Every name, and what it means.
+            pub(crate) const MEANINGS: &[(&str, &str)] = &[$(($text, $meaning.trim_ascii())),+];
 
             /// The bits, as the functions take them.
             pub fn bits(self) -> i32 {

@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `transfer`, `account`, `field` | requests, parsed once and valid ever after; what is returned |
 //! | `id`, `amount`, `flags`, `timestamp`, `json` | their values |
+//! | `json_schema` | what the values look like in JSON |
 //! | `call` | what an array function is: columns in, verdicts out |
 //! | `apply_transfers`, `create_accounts` | the two array functions |
 //! | `lane` | one session that applies batches; what is sent again, and what is left unknown |
@@ -35,6 +36,7 @@ mod field;
 mod flags;
 mod id;
 mod json;
+pub mod json_schema;
 mod lane;
 mod metrics;
 mod readers;

@@ -1,31 +1,42 @@
 use crate::field::{self, FieldError, refuse};
+use crate::json_schema::{AmountInput, Counter, IdInput, Seconds, TimestampInput, VersionInput};
 use crate::{Amount, Id, Metadata, Reference, Timestamp, TransferFlag, TransferFlags};
 use serde::{Deserialize, Serialize, Serializer};
 use std::time::SystemTime;
+use utoipa::ToSchema;
 
 /// A transfer as it came in. What a field alone can tell is checked while it is read; what only the
 /// ledger can tell is judged later.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TransferInput {
     /// Made by Giro when absent; null is refused, it is a caller's id that got lost.
     #[serde(default, deserialize_with = "field::present")]
+    #[schema(value_type = IdInput)]
     pub id: Option<Id>,
-    /// 1 when absent.
+    /// 1 when absent; 0 is refused as `ledger_must_not_be_zero`.
+    #[schema(maximum = 2147483647)]
     pub ledger: Option<u32>,
-    /// Required but for posting and voiding.
+    /// Required but for posting and voiding: then it is the hold's.
+    #[schema(value_type = Option<IdInput>)]
     pub debit_account: Option<Id>,
-    /// Required but for posting and voiding.
+    /// Required but for posting and voiding: then it is the hold's.
+    #[schema(value_type = Option<IdInput>)]
     pub credit_account: Option<Id>,
-    /// Required but for posting and voiding.
+    /// Required but for posting, which posts all of the hold without it, and voiding.
+    #[schema(value_type = Option<AmountInput>)]
     pub amount: Option<Amount>,
-    /// 1 when absent.
+    /// The caller's type of transfer: 1 when absent; of a post or void the hold's when absent or 0, else
+    /// 0 is refused as `code_must_not_be_zero`.
+    #[schema(maximum = 65535)]
     pub code: Option<u32>,
     /// None when absent.
     pub flags: Option<TransferFlags>,
     /// The hold that is posted or voided.
+    #[schema(value_type = Option<IdInput>)]
     pub pending_id: Option<Id>,
     /// Seconds until a hold expires.
+    #[schema(value_type = Option<Seconds>)]
     pub timeout: Option<u64>,
     /// The caller's own text.
     pub reference: Option<Reference>,
@@ -36,23 +47,26 @@ pub struct TransferInput {
     /// How much a post or void resolves; the hold alone when absent.
     pub scope: Option<Scope>,
     /// When an imported transfer took place.
+    #[schema(value_type = Option<TimestampInput>)]
     pub timestamp: Option<Timestamp>,
 }
 
 /// The versions that a transfer expects its accounts to have: optimistic locking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExpectedVersions {
     /// Of the debit account.
     #[serde(default, deserialize_with = "field::version")]
+    #[schema(value_type = VersionInput)]
     pub debit_version: Option<i64>,
     /// Of the credit account.
     #[serde(default, deserialize_with = "field::version")]
+    #[schema(value_type = VersionInput)]
     pub credit_version: Option<i64>,
 }
 
 /// What a post or void resolves beside the hold that it names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Every hold of the linked chain whose first hold it is, all or nothing.
@@ -156,13 +170,15 @@ pub struct AppliedTransfer {
 }
 
 /// The place and the time of a transfer that was applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Recorded {
     /// Grows along the history of every account.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = Counter, required = false)]
     pub seq: i64,
     /// The database's clock.
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = Timestamp, required = false)]
     pub created_at: SystemTime,
 }
 
@@ -178,7 +194,7 @@ pub struct Inherited {
 }
 
 /// What became of a hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HoldState {
     /// Nothing yet.
@@ -205,11 +221,12 @@ impl HoldState {
 }
 
 /// An applied transfer as it is returned.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct TransferRecord {
     /// Its id.
     pub id: Id,
     /// Its ledger.
+    #[schema(minimum = 1)]
     pub ledger: i32,
     /// The account debited.
     pub debit_account: Id,
@@ -218,26 +235,33 @@ pub struct TransferRecord {
     /// As applied.
     pub amount: Amount,
     /// The caller's type of transfer.
+    #[schema(minimum = 1, maximum = 65535)]
     pub code: i32,
     /// Its flags.
     pub flags: TransferFlags,
     /// The hold that it resolves.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub pending_id: Option<Id>,
     /// Seconds until the hold expires.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Seconds)]
     pub timeout: Option<i64>,
     /// The caller's own text.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reference: Option<Reference>,
     /// The caller's own object.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub metadata: Option<Metadata>,
     /// Of a hold, as far as it is known.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub state: Option<HoldState>,
-    /// `None` in a dry run.
+    /// Absent in a dry run.
     #[serde(flatten)]
+    #[schema(value_type = Recorded)]
     pub recorded: Option<Recorded>,
 }
 

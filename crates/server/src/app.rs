@@ -221,7 +221,8 @@ fn address(listener: &TcpListener, asked: SocketAddr) -> SocketAddr {
     listener.local_addr().unwrap_or(asked)
 }
 
-fn request_limits(config: &Config) -> RequestLimits {
+/// What bounds a request, as configured.
+pub(crate) fn request_limits(config: &Config) -> RequestLimits {
     RequestLimits {
         body_bytes: config.server.max_body_bytes.as_u64() as usize,
         bulk_body_bytes: config.server.max_bulk_body_bytes.as_u64() as usize,

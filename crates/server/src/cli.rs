@@ -1,4 +1,4 @@
-use crate::commands::{bench, config, dev, healthcheck, migrate, serve, verify};
+use crate::commands::{bench, config, dev, healthcheck, migrate, openapi, serve, verify};
 use crate::config::{Overrides, load};
 use crate::telemetry;
 use clap::{Parser, Subcommand};
@@ -33,6 +33,8 @@ enum Command {
     Bench(bench::Args),
     /// Audit a database; exit 1 on a finding, 2 if it could not be looked at
     Verify(verify::Args),
+    /// Print the API's description, as /openapi.json has it
+    Openapi,
     /// Exit 0 if the server on this machine is alive
     Healthcheck,
 }
@@ -75,6 +77,7 @@ pub fn run() -> ExitCode {
             Command::Config(args) => config::run(&args, &settings),
             Command::Bench(args) => bench::run(args, settings).await,
             Command::Verify(args) => verify::run(args, settings).await,
+            Command::Openapi => openapi::run(&settings),
             Command::Healthcheck => healthcheck::run(settings).await,
         }
     });

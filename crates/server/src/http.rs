@@ -2,7 +2,6 @@
 
 use crate::metrics::Metrics;
 use axum::Router;
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use giro_ledger::Readers;
@@ -14,9 +13,11 @@ mod answer;
 mod body;
 mod cursor;
 mod deadline;
+mod docs;
 mod dry_run;
 mod list;
 mod observe;
+pub(crate) mod openapi;
 mod problem;
 mod query;
 mod read;
@@ -43,6 +44,7 @@ pub(crate) struct Api {
 
 /// The API's routes. Every reply that is not 2xx is `application/problem+json`.
 pub(crate) fn router(api: Api) -> Router {
+    let openapi = openapi::Served::new(&api.limits);
     let reads = Router::new()
         .route("/accounts/{id}", get(read::account))
         .route("/accounts/{id}/balances", get(list::balances))
@@ -59,13 +61,17 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/account", post(submit::one))
         .route("/accounts", post(submit::many))
         .with_state(api.accounts);
+    let documents = Router::new()
+        .route("/openapi.json", get(async move || openapi.clone()))
+        .route("/docs", get(docs::redirect))
+        .route("/docs/", get(docs::index))
+        .route("/docs/{file}", get(docs::file));
     reads
         .merge(transfers)
         .merge(accounts)
-        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .method_not_allowed_fallback(async || {
-            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
-        })
+        .merge(documents)
+        .fallback(async || Problem::no_path())
+        .method_not_allowed_fallback(async || Problem::no_method())
         .layer(CatchPanicLayer::custom(panicked))
         .layer(from_fn_with_state(api.metrics, observe::observe))
 }

@@ -6,6 +6,7 @@
 //! | `config` | every setting |
 //! | `app`, `app/engine` | wiring: a server from its configuration; where batcher and ledger meet |
 //! | `http` | routes; parse, submit, respond |
+//! | `http/openapi`, `http/docs` | the API described, for programs and for people |
 //! | `http/serve` | connections and their time-outs |
 //! | `provision` | roles and a database in a private cluster |
 //! | `outcome` | what became of a request, in one word |

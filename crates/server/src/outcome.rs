@@ -1,8 +1,10 @@
-use serde::Serialize;
+use giro_ledger::json_schema::names;
+use serde::{Serialize, Serializer};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 /// What became of a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// Durable.
     Applied,
@@ -26,4 +28,82 @@ impl Outcome {
             Self::Unknown => "unknown",
         }
     }
+
+    fn meaning(self) -> &'static str {
+        match self {
+            Self::Applied => "Durable.",
+            Self::Rejected => "Judged and refused, for the `reason` given.",
+            Self::NotApplied => "This attempt never reached the database, or was rolled back.",
+            Self::Unknown => {
+                "Sent, and the result was not learnt before the deadline: send the same id again, or \
+                 read it."
+            }
+        }
+    }
 }
+
+/// Why a sound request was not applied. It may be sent again as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ShedReason {
+    /// There was no room.
+    QueueFull,
+    /// It was queued for as long as the queue allows.
+    QueueDelay,
+    /// The caller's deadline passed before it was sent.
+    Deadline,
+    /// The server stops.
+    Draining,
+    /// It was sent, and the batch was rolled back.
+    RolledBack,
+}
+
+impl ShedReason {
+    pub(crate) const ALL: [Self; 5] =
+        [Self::QueueFull, Self::QueueDelay, Self::Deadline, Self::Draining, Self::RolledBack];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::QueueDelay => "queue_delay",
+            Self::Deadline => "deadline",
+            Self::Draining => "draining",
+            Self::RolledBack => "rolled_back",
+        }
+    }
+
+    /// One sentence for a person.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::QueueFull => "the queue is full",
+            Self::QueueDelay => "the request was queued for too long",
+            Self::Deadline => "the deadline passed before the request was sent",
+            Self::Draining => "the server is stopping",
+            Self::RolledBack => "the database rolled the batch back",
+        }
+    }
+}
+
+impl Serialize for Outcome {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.label())
+    }
+}
+
+impl PartialSchema for Outcome {
+    fn schema() -> RefOr<Schema> {
+        let all = Self::ALL.iter().map(|outcome| (outcome.label(), outcome.meaning()));
+        Schema::from(names("What became of a request:", all)).into()
+    }
+}
+
+impl ToSchema for Outcome {}
+
+impl PartialSchema for ShedReason {
+    fn schema() -> RefOr<Schema> {
+        let all = Self::ALL.iter().map(|reason| (reason.name(), reason.meaning()));
+        let what = "Why a sound request was not applied; it may be sent again as it is:";
+        Schema::from(names(what, all)).into()
+    }
+}
+
+impl ToSchema for ShedReason {}

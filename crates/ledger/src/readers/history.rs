@@ -2,6 +2,7 @@ use super::lookup::AccountById;
 use super::session::Reader;
 use super::{Order, Page, Read, ReadError, Span};
 use crate::json::digits;
+use crate::json_schema::Counter;
 use crate::transfer::{decimal, rfc3339};
 use crate::{AccountFlag, AccountRecord, Amount, Id, Timestamp};
 use serde::Serialize;
@@ -9,6 +10,7 @@ use std::str::FromStr;
 use std::time::SystemTime;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
+use utoipa::ToSchema;
 
 /// The balances of an account with the flag `history` after each of its changes, by `seq`.
 #[derive(Debug)]
@@ -60,13 +62,15 @@ impl FromStr for Moment {
 }
 
 /// An account's balances after a change.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 pub struct BalanceRecord {
-    /// The `seq` of the change: of a transfer, or of a hold's expiry; `None` before the first.
+    /// The `seq` of the change: of a transfer, or of a hold's expiry; absent before the first.
     #[serde(serialize_with = "seq", skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Counter)]
     pub seq: Option<i64>,
     /// Counts the account's changes, without a gap.
     #[serde(serialize_with = "decimal")]
+    #[schema(value_type = Counter)]
     pub version: i64,
     /// Held on the debit side.
     pub debits_pending: Amount,
@@ -78,6 +82,7 @@ pub struct BalanceRecord {
     pub credits_posted: Amount,
     /// When the change was made; before the first, when the account was created.
     #[serde(serialize_with = "rfc3339")]
+    #[schema(value_type = Timestamp)]
     pub created_at: SystemTime,
 }
 

@@ -57,28 +57,35 @@ pub(super) async fn read(
     budget: &BodyBudget,
 ) -> Result<Held, Problem> {
     if !is_json(headers) {
-        let detail = "the body must be application/json";
-        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).and_close());
+        return Err(not_json());
     }
-    let too_large = || {
-        let detail = format!("the body is larger than {max_bytes} bytes");
-        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).and_close()
-    };
     // Decided by the header where there is one, before a byte is read.
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if declared.and_then(|text| text.parse::<usize>().ok()).is_some_and(|len| len > max_bytes) {
-        return Err(too_large());
+        return Err(too_large(max_bytes));
     }
     match timeout(max_time, gather(Limited::new(body, max_bytes), budget)).await {
         Ok(Ok(held)) => Ok(held),
         Ok(Err(Unread::Shed(problem))) => Err(problem),
-        Ok(Err(Unread::Body(error))) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(Unread::Body(error))) if error.is::<LengthLimitError>() => Err(too_large(max_bytes)),
         Ok(Err(Unread::Body(_))) => Err(Problem::bad("the body could not be read").and_close()),
-        Err(_) => {
-            let detail = format!("the body was not complete after {max_time:?}");
-            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, detail).and_close())
-        }
+        Err(_) => Err(too_slow(max_time)),
     }
+}
+
+pub(super) fn not_json() -> Problem {
+    let detail = "the body must be application/json";
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).and_close()
+}
+
+pub(super) fn too_large(max_bytes: usize) -> Problem {
+    let detail = format!("the body is larger than {max_bytes} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail).and_close()
+}
+
+pub(super) fn too_slow(max_time: Duration) -> Problem {
+    let detail = format!("the body was not complete after {max_time:?}");
+    Problem::new(StatusCode::REQUEST_TIMEOUT, detail).and_close()
 }
 
 /// Why a body was not read to its end.

@@ -16,6 +16,7 @@ pub(super) struct Cursor {
 const VERSION: u8 = 1;
 
 impl Cursor {
+    pub(super) const PATTERN: &str = "^[0-9a-f]{50}$";
     pub(super) const MALFORMED: &str = "is not the next_cursor of a page";
 }
 

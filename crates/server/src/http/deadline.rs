@@ -3,7 +3,7 @@ use axum::http::HeaderMap;
 use std::time::Duration;
 use tokio::time::Instant;
 
-const HEADER: &str = "request-timeout-ms";
+pub(super) const HEADER: &str = "request-timeout-ms";
 
 /// A caller's deadline: the header `Request-Timeout-Ms`, or the default.
 pub(super) fn deadline(

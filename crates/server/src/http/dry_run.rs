@@ -29,7 +29,7 @@ impl DryRuns {
         let judged = self.readers.read(&DryRun::<C> { requests: &requests }, deadline).await;
         let verdicts = judged.map_err(|error| match error {
             ReadError::Deadline => TicketError::Deadline.into(),
-            error => read::failed(error),
+            error => read::failed(error).not_applied(),
         })?;
         let [items] = &mut requests;
         Ok(std::mem::take(items).into_iter().zip(verdicts).collect())

@@ -13,6 +13,8 @@ use giro_ledger::{
     BalanceAt, Id, ListAccounts, ListBalances, ListTransfers, Moment, Order, Page, Side,
 };
 use serde::ser::{Serialize, SerializeMap, Serializer};
+use utoipa::openapi::Ref;
+use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 
 /// `GET /transfers`
 pub(super) async fn transfers(
@@ -136,4 +138,25 @@ impl<T: Serialize> Serialize for Body<T> {
         }
         body.end()
     }
+}
+
+/// A page of one item, with more after it; an example.
+pub(super) fn shown_page(uri: &Uri, name: &'static str, item: impl Serialize) -> impl Serialize {
+    let listing = Parameters::of(uri).and_then(Parameters::finish).ok();
+    Body { name, items: vec![item], next: listing.map(|listing| listing.after(1)) }
+}
+
+/// What such a page looks like.
+pub(super) fn page_schema(name: &str, item: Ref) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .property(name, ArrayBuilder::new().items(item))
+        .required(name)
+        .property(
+            "next_cursor",
+            ObjectBuilder::new()
+                .schema_type(Type::String)
+                .pattern(Some(Cursor::PATTERN))
+                .description(Some("Give it as `cursor` for the next page; absent at the end.")),
+        )
 }

@@ -1,38 +1,60 @@
 //! Every reply that is not 2xx: `application/problem+json` (RFC 9457) with the outcome in it.
 
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, ShedReason};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use giro_batcher::{SubmitError, TicketError};
 use giro_ledger::{Id, Reason};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{AnyOfBuilder, Schema};
+use utoipa::openapi::{Ref, RefOr};
 
 /// Boxed, so that the results which carry it stay small.
 #[derive(Debug, Serialize)]
 pub(crate) struct Problem(Box<Body>);
 
-#[derive(Debug, Serialize)]
-struct Body {
+/// Every reply that is not 2xx, after RFC 9457. The text of `detail` may change; `outcome` and `reason`
+/// do not.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Problem)]
+pub(super) struct Body {
+    /// Always `about:blank`: the status says it all.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// The status in words.
     title: &'static str,
+    /// The status.
     #[serde(serialize_with = "number")]
+    #[schema(value_type = u16)]
     status: StatusCode,
+    /// What happened, for a person.
     detail: String,
+    /// What became of the request; absent where nothing was asked to change.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     outcome: Option<Outcome>,
+    /// Why, for a program.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = any_reason)]
     reason: Option<&'static str>,
+    /// It was only judged; else absent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     dry_run: bool,
+    /// This id had been refused before, for good; else absent.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     replayed: bool,
+    /// Of the transfer or account.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     id: Option<Id>,
     /// Where in an array the fault is, from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     index: Option<usize>,
+    /// The field, parameter or header that is at fault.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     field: Option<String>,
     #[serde(skip)]
     retry_after_secs: Option<u32>,
@@ -42,6 +64,11 @@ struct Body {
 
 fn number<S: serde::Serializer>(status: &StatusCode, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
+}
+
+fn any_reason() -> RefOr<Schema> {
+    let [judged, shed] = ["Reason", "ShedReason"].map(Ref::from_schema_name);
+    Schema::from(AnyOfBuilder::new().item(judged).item(shed)).into()
 }
 
 /// A shed request may come back after this long; it is a floor, clients add jitter.
@@ -65,6 +92,16 @@ impl Problem {
             retry_after_secs: None,
             close: false,
         }))
+    }
+
+    /// A request for a path that is not ours.
+    pub(crate) fn no_path() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is nothing at this path")
+    }
+
+    /// A request for one of our paths, by another method.
+    pub(crate) fn no_method() -> Self {
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method")
     }
 
     /// A request that is malformed.
@@ -120,11 +157,22 @@ impl Problem {
         problem
     }
 
-    fn shed(reason: &'static str, detail: &'static str) -> Self {
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
-        problem.0.reason = Some(reason);
+    /// A sound request that was not applied, and may come back.
+    pub(crate) fn shed(reason: ShedReason) -> Self {
+        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, reason.meaning());
+        problem.0.reason = Some(reason.name());
         problem.0.retry_after_secs = Some(RETRY_AFTER_SECS);
         problem
+    }
+
+    pub(super) fn retry_after_secs(&self) -> Option<u32> {
+        self.0.retry_after_secs
+    }
+
+    /// A transfer was asked for, be it in a dry run.
+    pub(crate) fn not_applied(mut self) -> Self {
+        self.0.outcome = Some(Outcome::NotApplied);
+        self
     }
 
     pub(crate) fn with_id(mut self, id: Id) -> Self {
@@ -170,8 +218,8 @@ impl Problem {
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
-            SubmitError::QueueFull => Self::shed("queue_full", "the queue is full"),
-            SubmitError::Draining => Self::shed("draining", "the server is stopping"),
+            SubmitError::QueueFull => Self::shed(ShedReason::QueueFull),
+            SubmitError::Draining => Self::shed(ShedReason::Draining),
             SubmitError::TooLarge => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "the request is larger than one batch may be",
@@ -183,16 +231,10 @@ impl From<SubmitError> for Problem {
 impl From<TicketError> for Problem {
     fn from(error: TicketError) -> Self {
         match error {
-            TicketError::Deadline => {
-                Self::shed("deadline", "the deadline passed before the request was sent")
-            }
-            TicketError::QueueDelay => {
-                Self::shed("queue_delay", "the request was queued for too long")
-            }
-            TicketError::Draining => Self::shed("draining", "the server is stopping"),
-            TicketError::RolledBack => {
-                Self::shed("rolled_back", "the database rolled the batch back")
-            }
+            TicketError::Deadline => Self::shed(ShedReason::Deadline),
+            TicketError::QueueDelay => Self::shed(ShedReason::QueueDelay),
+            TicketError::Draining => Self::shed(ShedReason::Draining),
+            TicketError::RolledBack => Self::shed(ShedReason::RolledBack),
             TicketError::Unknown => Self::unknown(
                 "the request was sent to the database and its result was not learnt; send the same \
                  id again, or read it",

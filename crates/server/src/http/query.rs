@@ -7,8 +7,8 @@ use sha2::{Digest, Sha256};
 use std::str::FromStr;
 
 /// Items of a page: when nothing is said, and at most.
-const LIMIT: u16 = 100;
-const LIMIT_MAX: u16 = 1000;
+pub(super) const LIMIT: u16 = 100;
+pub(super) const LIMIT_MAX: u16 = 1000;
 
 /// The parameters of a URL. Each is taken once, and what is left over at the end is an error.
 pub(super) struct Parameters {

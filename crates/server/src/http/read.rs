@@ -66,7 +66,7 @@ pub(super) fn id_in(path: Result<Path<String>, PathRejection>) -> Result<Id, Pro
 }
 
 /// The ledger in a URL that has no other parameters.
-fn ledger_in(uri: &Uri) -> Result<i32, Problem> {
+pub(super) fn ledger_in(uri: &Uri) -> Result<i32, Problem> {
     let mut parameters = Parameters::of(uri)?;
     let ledger = parameters.ledger()?;
     parameters.finish()?;
@@ -76,16 +76,22 @@ fn ledger_in(uri: &Uri) -> Result<i32, Problem> {
 /// Why there is no answer, as the caller is told.
 pub(super) fn failed(error: ReadError) -> Problem {
     match error {
-        ReadError::Deadline => {
-            Problem::read_failed(StatusCode::GATEWAY_TIMEOUT, "the deadline passed")
-        }
+        ReadError::Deadline => late(),
         ReadError::NoAccount | ReadError::NotYet | ReadError::NoHistory => {
             Problem::nothing_there(error.to_string())
         }
         ReadError::NoIndex(_) => Problem::bad_field("metadata", &error.to_string()),
         ReadError::Unavailable(_) | ReadError::Lost(_) | ReadError::Database(_) => {
             tracing::error!("a read failed: {error}");
-            Problem::read_failed(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
+            unavailable()
         }
     }
+}
+
+pub(super) fn late() -> Problem {
+    Problem::read_failed(StatusCode::GATEWAY_TIMEOUT, "the deadline passed")
+}
+
+pub(super) fn unavailable() -> Problem {
+    Problem::read_failed(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer")
 }

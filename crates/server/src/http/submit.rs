@@ -82,7 +82,7 @@ impl<R: Resource> Intake<R> {
         if let Some(key) = key
             && *id.get_or_insert(key) != key
         {
-            return Err(Problem::bad_field(KEY, "is not the id in the body"));
+            return Err(mismatched_key());
         }
         let item = R::parse(input).map_err(|error| faulty(error, None))?;
         let id = R::id(&item);
@@ -94,7 +94,7 @@ impl<R: Resource> Intake<R> {
         match verdict {
             Verdict::Applied { .. } => {
                 self.count(Outcome::Applied, "", usize::from(dry_run.is_none()));
-                let answer = Answer::<R>::new((item, verdict), dry_run.is_some());
+                let answer = Answer::new::<R>((item, verdict), dry_run.is_some());
                 Ok(Json(answer).into_response())
             }
             Verdict::Rejected { replayed, reason } => {
@@ -109,23 +109,20 @@ impl<R: Resource> Intake<R> {
         let deadline = self.deadline(&head.headers)?;
         let dry_run = self.dry_run(&head.uri)?;
         if idempotency_key(&head.headers)?.is_some() {
-            let problem = "is for a single one; in an array each carries its own id";
-            return Err(Problem::bad_field(KEY, problem));
+            return Err(key_for_many());
         }
         let inputs: Vec<Object<R::Input>> =
             self.parse(&head.headers, body, self.limits.bulk_body_bytes).await?;
         *items = inputs.len();
         if inputs.is_empty() || inputs.len() > self.limits.items {
-            let max = self.limits.items;
-            let detail = format!("the array has {} items instead of 1 to {max}", inputs.len());
-            return Err(Problem::bad(detail));
+            return Err(wrong_length(inputs.len(), self.limits.items));
         }
         let parse = |(i, Object(input))| R::parse(input).map_err(|error| faulty(error, Some(i)));
         let batch: Items<R> =
             inputs.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
         let verdicts = self.judge(batch, dry_run, deadline).await?;
-        let answer = |verdict| Answer::new(verdict, dry_run.is_some());
-        let answers: Vec<Answer<R>> = verdicts.into_iter().map(answer).collect();
+        let answer = |verdict| Answer::new::<R>(verdict, dry_run.is_some());
+        let answers: Vec<Answer<R::Record>> = verdicts.into_iter().map(answer).collect();
         if dry_run.is_none() {
             let refused = answers.iter().filter_map(Answer::reason);
             let count = |reason: Reason| self.count(Outcome::Rejected, reason.name(), 1);
@@ -192,7 +189,19 @@ impl<R: Resource> Intake<R> {
     }
 }
 
-fn faulty(error: FieldError, index: Option<usize>) -> Problem {
+pub(super) fn mismatched_key() -> Problem {
+    Problem::bad_field(KEY, "is not the id in the body")
+}
+
+pub(super) fn key_for_many() -> Problem {
+    Problem::bad_field(KEY, "is for a single one; in an array each carries its own id")
+}
+
+pub(super) fn wrong_length(items: usize, max: usize) -> Problem {
+    Problem::bad(format!("the array has {items} items instead of 1 to {max}"))
+}
+
+pub(super) fn faulty(error: FieldError, index: Option<usize>) -> Problem {
     Problem::bad_field(error.field, error.problem).with_index(index)
 }
 
