@@ -185,6 +185,7 @@ DECLARE
     known           record;
     amount          numeric;
     held            numeric;
+    derived         uuid;
     reason          text;
     f               int;  -- its flags
     time_at         timestamptz;
@@ -604,6 +605,15 @@ BEGIN
                                                 OR expect_credit_versions[i] <> versions[c])
                         THEN 'version_mismatch'
                 END;
+                -- The id that a further hold's transfer will have may be taken.
+                IF h <> hold_slots[i] THEN
+                    derived := giro.member_id(ids[i], hold_ids[h]);
+                    IF derived = ANY (ids) OR EXISTS (
+                           SELECT FROM giro.decisions k
+                            WHERE k.ledger = hold_ledgers[h] AND k.id = derived) THEN
+                        reason := coalesce(reason, 'exists');
+                    END IF;
+                END IF;
                 h := CASE WHEN chain_scopes[i] THEN hold_nexts[h] END;
             END LOOP;
         END IF;

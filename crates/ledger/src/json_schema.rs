@@ -127,6 +127,7 @@ fn reasons() -> ObjectBuilder {
     let marks = |reason: &Reason| {
         json!({
             "name": reason.name(),
+            "title": reason.title(),
             "meaning": reason.meaning(),
             "recorded": reason.is_recorded(),
             "worth_retrying": reason.is_worth_retrying(),

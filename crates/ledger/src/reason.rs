@@ -89,8 +89,8 @@ reasons! {
     ImportedEventTimestampMustPostdateDebitAccount "imported_event_timestamp_must_postdate_debit_account" "The debit account is not older than the timestamp.";
     ImportedEventTimestampMustPostdateCreditAccount "imported_event_timestamp_must_postdate_credit_account" "The credit account is not older than the timestamp.";
     ImportedEventTimeoutMustBeZero "imported_event_timeout_must_be_zero" "An imported hold takes no timeout.";
-    DebitAccountAlreadyClosed "debit_account_already_closed" burns "The debit account is closed.";
-    CreditAccountAlreadyClosed "credit_account_already_closed" burns "The credit account is closed.";
+    DebitAccountAlreadyClosed "debit_account_already_closed" burns retry "The debit account is closed.";
+    CreditAccountAlreadyClosed "credit_account_already_closed" burns retry "The credit account is closed.";
     OverflowsDebitsPending "overflows_debits_pending" "The debit account's pending debits would exceed 2^128-1.";
     OverflowsCreditsPending "overflows_credits_pending" "The credit account's pending credits would exceed 2^128-1.";
     OverflowsDebitsPosted "overflows_debits_posted" "The debit account's posted debits would exceed 2^128-1.";
