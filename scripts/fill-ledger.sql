@@ -78,8 +78,5 @@ BEGIN
     END LOOP;
 END
 $$;
--- What the planner knows of empty tables makes poor plans: a few calls, and then the rest.
-CALL pg_temp.apply_transfers(least(10, :transfers / 1000));
-VACUUM ANALYZE giro.decisions, giro.batches, giro.hold_chains, giro.open_holds;
-CALL pg_temp.apply_transfers(:transfers / 1000 - least(10, :transfers / 1000));
+CALL pg_temp.apply_transfers(:transfers / 1000);
 VACUUM ANALYZE giro.decisions, giro.account_state, giro.batches, giro.account_balances;
