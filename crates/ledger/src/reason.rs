@@ -55,7 +55,7 @@ reasons! {
     ExistsWithDifferentMetadata "exists_with_different_metadata" "The id is taken, with other metadata.";
     ExistsWithDifferentOverdraftLimit "exists_with_different_overdraft_limit" "The id is taken, with another overdraft limit.";
     ExistsWithDifferentCode "exists_with_different_code" "The id is taken, with another code.";
-    Exists "exists" "The id was applied before, but not the whole chain around it.";
+    Exists "exists" "The id, or one derived from it, was decided before, but not the whole chain.";
     FlagsAreMutuallyExclusive "flags_are_mutually_exclusive" "Two of the flags exclude each other.";
     DebitAccountMustNotBeZero "debit_account_must_not_be_zero" "The debit account's id is zero.";
     DebitAccountMustNotBeMax "debit_account_must_not_be_max" "The debit account's id is 2^128-1.";

@@ -142,3 +142,21 @@ async fn a_chain_that_begins_with_no_hold_is_named_by_its_first_hold() {
     assert_eq!(ledger.apply(request).await, expected);
     ledger.server.database.assert_consistent().await;
 }
+
+#[tokio::test]
+async fn scope_chain_whose_further_id_is_taken_is_refused_alone_and_can_be_sent_under_another() {
+    let ledger = Ledger::new().await;
+    ledger.accounts(json!([{"id": 1}, {"id": 2}])).await;
+    chain_of_holds(&ledger, 100).await;
+    let superuser = ledger.server.database.superuser().await;
+    let derive = "SELECT giro.member_id('00000000-0000-0000-0000-0000000000c8',
+                                        '00000000-0000-0000-0000-000000000066')::text";
+    let derived: String = superuser.query_one(derive, &[]).await.unwrap().get(0);
+    let taken = json!({"id": derived, "debit_account": 1, "credit_account": 2, "amount": 1});
+    let all = json!({"scope": "chain"});
+    let request = json!([taken, post(200, 100, all.clone()), transfer(300, json!({}))]);
+    assert_eq!(ledger.apply(request).await, ["applied", "exists", "applied"]);
+    let request = json!([post(200, 100, all.clone()), post(201, 100, all)]);
+    assert_eq!(ledger.apply(request).await, ["exists", "applied"]);
+    ledger.server.database.assert_consistent().await;
+}

@@ -3,7 +3,6 @@ use super::rows::{ACCOUNT, account};
 use super::session::Reader;
 use super::{Order, Page, Read, ReadError, Span};
 use crate::{AccountFlags, AccountRecord, Id, Metadata, Reference, Timestamp};
-
 use tokio_postgres::types::{Json, ToSql, Type};
 use uuid::Uuid;
 

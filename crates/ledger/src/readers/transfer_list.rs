@@ -4,7 +4,6 @@ use super::rows::{TRANSFER, transfer};
 use super::session::Reader;
 use super::{Order, Page, Read, ReadError, Span};
 use crate::{Id, Metadata, Reference, Timestamp, TransferRecord};
-
 use tokio_postgres::types::{Json, ToSql, Type};
 use uuid::Uuid;
 

@@ -27,7 +27,8 @@ impl DryRuns {
         items: Vec<C::Item>,
         deadline: Instant,
     ) -> Result<Vec<(C::Item, Verdict<C::Applied>)>, Problem> {
-        let _place = self.places.try_acquire().map_err(|_| Problem::from(SubmitError::QueueFull))?;
+        let _place =
+            self.places.try_acquire().map_err(|_| Problem::from(SubmitError::QueueFull))?;
         let turn = timeout_at(deadline, self.turn.acquire()).await;
         let _turn = turn.map_err(|_| Problem::from(TicketError::Deadline))?;
         let mut requests = [items];
