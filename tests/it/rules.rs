@@ -5,6 +5,7 @@
 //! | --- | --- |
 //! | `reasons` | every reason by itself: its answer, and whether it burns the id |
 //! | `precedence` | which reason is given where several are true |
+//! | `invariants` | what holds at every moment |
 //! | `accounts` | flags, limits, versions, creation |
 //! | `holds` | pending, post, void, expiry |
 //! | `amounts` | balancing, and what closing stops |
@@ -24,6 +25,7 @@ mod chains;
 mod flags;
 mod holds;
 mod imports;
+mod invariants;
 mod order;
 mod precedence;
 mod reasons;
