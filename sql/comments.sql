@@ -153,6 +153,8 @@ COMMENT ON FUNCTION giro.account_difference IS
 COMMENT ON FUNCTION giro.batch_lock IS 'Internal: the advisory lock of a batch number.';
 COMMENT ON FUNCTION giro.enter_batch IS 'Internal: draws a batch number in sight of giro.settled_seq.';
 COMMENT ON FUNCTION giro.find_holds IS 'Internal: what the posts and voids of a batch refer to.';
+COMMENT ON FUNCTION giro.import_faults IS
+    'Internal: what is wrong with the imports of a batch before anything else is asked.';
 COMMENT ON FUNCTION giro.is_column IS 'Internal: whether an array is a column of n elements.';
 COMMENT ON FUNCTION giro.member_id IS
     'Internal: the id of the transfer that resolves a further hold of a chain.';

@@ -402,20 +402,7 @@ BEGIN
                AS u (id, flags, debit, credit, pending_id, timeout, ledger, code, position);
     END IF;
     IF importing THEN
-        SELECT array_agg(CASE
-                   WHEN w.first_flags & IMPORTED <> 0 AND w.flags & IMPORTED = 0
-                       THEN 'imported_event_expected'
-                   WHEN w.first_flags & IMPORTED = 0 AND w.flags & IMPORTED <> 0
-                       THEN 'imported_event_not_expected'
-                   WHEN w.flags & IMPORTED = 0 AND w.moment IS NOT NULL
-                       THEN 'timestamp_must_be_absent'
-                   WHEN w.moment >= now_at THEN 'imported_event_timestamp_must_not_advance'
-               END ORDER BY w.position)
-          INTO faults
-          FROM (SELECT u.*, first_value(u.flags)
-                               OVER (PARTITION BY u.request ORDER BY u.position) AS first_flags
-                  FROM unnest(flags, timestamps, requests) WITH ORDINALITY
-                       AS u (flags, moment, request, position)) AS w;
+        faults := giro.import_faults(flags, IMPORTED, timestamps, requests, now_at);
         SELECT array_agg(a.created_at) INTO opened_ats
           FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
           LEFT JOIN LATERAL (SELECT s.* FROM giro.account_state s

@@ -149,20 +149,7 @@ BEGIN
               FROM unnest(ledgers, ids) WITH ORDINALITY AS u (ledger, id, position)) AS w;
 
     IF importing THEN
-        SELECT array_agg(CASE
-                   WHEN w.first_flags & IMPORTED <> 0 AND w.flags & IMPORTED = 0
-                       THEN 'imported_event_expected'
-                   WHEN w.first_flags & IMPORTED = 0 AND w.flags & IMPORTED <> 0
-                       THEN 'imported_event_not_expected'
-                   WHEN w.flags & IMPORTED = 0 AND w.moment IS NOT NULL
-                       THEN 'timestamp_must_be_absent'
-                   WHEN w.moment >= now_at THEN 'imported_event_timestamp_must_not_advance'
-               END ORDER BY w.position)
-          INTO faults
-          FROM (SELECT u.*, first_value(u.flags)
-                               OVER (PARTITION BY u.request ORDER BY u.position) AS first_flags
-                  FROM unnest(flags, timestamps, requests) WITH ORDINALITY
-                       AS u (flags, moment, request, position)) AS w;
+        faults := giro.import_faults(flags, IMPORTED, timestamps, requests, now_at);
         INSERT INTO giro.imports AS i (ledger, kind, last_at)
         SELECT DISTINCT u.ledger, 'accounts', timestamptz '-infinity'
           FROM unnest(ledgers, flags) AS u (ledger, flags)

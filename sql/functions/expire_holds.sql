@@ -23,8 +23,11 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     EXPIRING CONSTANT bigint := 1734963813;  -- "gire": one call at a time
-    CLOSED  CONSTANT int := 32;
+    -- Flags of holds, and of accounts.
+    CLOSING_DEBIT  CONSTANT int := 64;
+    CLOSING_CREDIT CONSTANT int := 128;
     HISTORY CONSTANT int := 8;
+    CLOSED  CONSTANT int := 32;
     due_ledgers int[];
     due_ids     uuid[];
     batch_id    bigint;
@@ -92,8 +95,8 @@ BEGIN
         SELECT u.place, u.ledger, side.account, side.debit, side.credit, side.reopens
           FROM unnest(ledgers, debits, credits, amounts, hold_flags) WITH ORDINALITY
                AS u (ledger, debit, credit, amount, flags, place)
-         CROSS JOIN LATERAL (VALUES (u.debit, u.amount, 0, u.flags & 64 <> 0),
-                                    (u.credit, 0, u.amount, u.flags & 128 <> 0))
+         CROSS JOIN LATERAL (VALUES (u.debit, u.amount, 0, u.flags & CLOSING_DEBIT <> 0),
+                                    (u.credit, 0, u.amount, u.flags & CLOSING_CREDIT <> 0))
                AS side (account, debit, credit, reopens)),
     total AS (
         SELECT m.ledger, m.account, sum(m.debit) AS debit, sum(m.credit) AS credit,

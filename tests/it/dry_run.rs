@@ -191,3 +191,38 @@ async fn a_parameter_of_a_post_is_dry_run_of_transfers_or_an_error() {
     assert_eq!(server.database.number("SELECT count(*) FROM giro.decisions").await, 0);
     assert_eq!(server.client.get("/accounts/9").await.status, 404);
 }
+
+#[tokio::test]
+async fn one_dry_run_at_a_time_few_wait_and_the_rest_are_refused_at_once() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    // A dry run that lasts until the test lets it go on.
+    let superuser = server.database.superuser().await;
+    let definition = "SELECT pg_get_functiondef('giro.apply_transfers'::regproc)";
+    let source: String = superuser.query_one(definition, &[]).await.unwrap().get(0);
+    let held =
+        source.replace("echo := token;", "PERFORM pg_advisory_lock_shared(99); echo := token;");
+    superuser.batch_execute(&held).await.unwrap();
+    superuser.batch_execute("SELECT pg_advisory_lock(99)").await.unwrap();
+    let transfer = json!({"id": 1, "debit_account": 1, "credit_account": 2, "amount": 1});
+    let mut sent = tokio::task::JoinSet::new();
+    for _ in 0..18 {
+        let (client, transfer) = (server.client, transfer.clone());
+        sent.spawn(async move { client.post("/transfer?dry_run=true", &transfer).await });
+    }
+    // One runs, sixteen wait; whoever is left is the only one that can be answered now.
+    let refused = sent.join_next().await.unwrap().unwrap();
+    assert_eq!(
+        (refused.status.as_u16(), refused.reason()),
+        (503, "queue_full"),
+        "{}",
+        refused.text
+    );
+    assert_eq!(refused.json["dry_run"], true);
+    superuser.batch_execute("SELECT pg_advisory_unlock(99)").await.unwrap();
+    while let Some(reply) = sent.join_next().await {
+        let reply = reply.unwrap();
+        assert_eq!((reply.status.as_u16(), reply.outcome()), (200, "applied"), "{}", reply.text);
+    }
+    assert_eq!(server.database.number("SELECT count(*) FROM giro.decisions").await, 0);
+}

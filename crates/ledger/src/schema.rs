@@ -28,6 +28,7 @@ const REPLACED: &[&str] = &[
     include_str!("../../../sql/functions/metadata_matches.sql"),
     include_str!("../../../sql/functions/member_id.sql"),
     include_str!("../../../sql/functions/find_holds.sql"),
+    include_str!("../../../sql/functions/import_faults.sql"),
     include_str!("../../../sql/functions/apply_transfers.sql"),
     include_str!("../../../sql/functions/create_accounts.sql"),
     include_str!("../../../sql/functions/expire_holds.sql"),

@@ -152,12 +152,12 @@ impl<R: Resource> Intake<R> {
     /// Nothing unless the request is only to be judged.
     fn dry_run(&self, uri: &Uri) -> Result<Option<&DryRuns>, Problem> {
         let mut parameters = Parameters::of(uri)?;
-        let mut dry_runs = self.dry_runs.as_ref();
-        if dry_runs.is_some() && !parameters.flag("dry_run")? {
-            dry_runs = None;
-        }
+        let wanted = match &self.dry_runs {
+            Some(dry_runs) => parameters.flag("dry_run")?.then_some(dry_runs),
+            None => None,
+        };
         parameters.finish()?;
-        Ok(dry_runs)
+        Ok(wanted)
     }
 
     fn deadline(&self, headers: &HeaderMap) -> Result<Instant, Problem> {
