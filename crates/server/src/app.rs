@@ -134,7 +134,8 @@ impl App {
         background.spawn(sample(metrics.clone(), lanes, readers.clone()));
 
         let limits = request_limits(config);
-        let bodies = BodyBudget::new(config.queue.max_bytes.as_u64() as usize);
+        let bodies =
+            BodyBudget::new(config.queue.max_bytes.as_u64() as usize, limits.bulk_body_bytes);
         let dry_runs = DryRuns::new(readers.clone());
         let api = http::router(Api {
             transfers: intake(&transfers, limits, &bodies, Some(dry_runs), &metrics.transfers),
@@ -147,6 +148,7 @@ impl App {
             connections: config.server.max_connections,
             idle: config.server.idle_timeout.0,
             header: config.server.header_timeout.0,
+            client_header: config.server.client_header.as_ref().and_then(|name| name.parse().ok()),
             open: Some(metrics.http_connections),
         };
         // Operators must get in when callers have taken every place.

@@ -47,6 +47,8 @@ pub struct Server {
     pub header_timeout: Span,
     /// A request's body must be complete this long after its header.
     pub body_timeout: Span,
+    /// A reply must be taken this long after it is ready.
+    pub write_timeout: Span,
     /// Body of one transfer or account, at most.
     pub max_body_bytes: ByteSize,
     /// Body of an array of them, at most.
@@ -57,6 +59,8 @@ pub struct Server {
     pub max_request_timeout: Span,
     /// How long a stop may take.
     pub drain_timeout: Span,
+    /// Header that names the client, where a proxy sets it; else a client is a peer address.
+    pub client_header: Option<String>,
 }
 
 /// `admin.*`
@@ -143,11 +147,13 @@ impl Default for Server {
             idle_timeout: Span::from_secs(60),
             header_timeout: Span::from_secs(5),
             body_timeout: Span::from_secs(5),
+            write_timeout: Span::from_secs(10),
             max_body_bytes: ByteSize::kib(64),
             max_bulk_body_bytes: ByteSize::mib(1),
             request_timeout: Span::from_secs(2),
             max_request_timeout: Span::from_secs(30),
             drain_timeout: Span::from_secs(10),
+            client_header: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) mod admin;
 mod answer;
 mod body;
+mod client_key;
 mod cursor;
 mod deadline;
 mod docs;

@@ -12,6 +12,7 @@ use crate::outcome::Outcome;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use giro_batcher::{Batcher, Size};
@@ -77,7 +78,7 @@ impl<R: Resource> Intake<R> {
         let dry_run = self.dry_run(&head.uri)?;
         let key = idempotency_key(&head.headers)?;
         let Object(mut input): Object<R::Input> =
-            self.parse(&head.headers, body, self.limits.body_bytes).await?;
+            self.parse(&head, body, self.limits.body_bytes).await?;
         let id = R::input_id(&mut input);
         if let Some(key) = key
             && *id.get_or_insert(key) != key
@@ -112,7 +113,7 @@ impl<R: Resource> Intake<R> {
             return Err(key_for_many());
         }
         let inputs: Vec<Object<R::Input>> =
-            self.parse(&head.headers, body, self.limits.bulk_body_bytes).await?;
+            self.parse(&head, body, self.limits.bulk_body_bytes).await?;
         *items = inputs.len();
         if inputs.is_empty() || inputs.len() > self.limits.items {
             return Err(wrong_length(inputs.len(), self.limits.items));
@@ -166,12 +167,12 @@ impl<R: Resource> Intake<R> {
 
     async fn parse<T: DeserializeOwned>(
         &self,
-        headers: &HeaderMap,
+        head: &Parts,
         body: Body,
         max_bytes: usize,
     ) -> Result<T, Problem> {
         let time = self.limits.body_timeout;
-        let held = body::read(headers, body, max_bytes, time, &self.bodies).await?;
+        let held = body::read(head, body, max_bytes, time, &self.bodies).await?;
         body::parse(&held)
     }
 
