@@ -20,6 +20,7 @@ async fn terminating_the_lane_under_load_loses_nothing_and_applies_nothing_twice
     let server = TestServer::configured(|config| {
         config.server.request_timeout.0 = Duration::from_secs(20);
         config.queue.max_wait.0 = Duration::from_secs(20);
+        config.queue.target_wait.0 = Duration::from_secs(20);
     })
     .await;
     server.accounts(8).await;

@@ -37,6 +37,7 @@ async fn the_same_thousand_ids_sent_twice_are_applied_once() {
     let server = TestServer::configured(|config| {
         config.server.request_timeout.0 = Duration::from_secs(20);
         config.queue.max_wait.0 = Duration::from_secs(20);
+        config.queue.target_wait.0 = Duration::from_secs(20);
     })
     .await;
     server.accounts(12).await;

@@ -75,6 +75,9 @@ pub enum ConnectError {
         "the database's encoding is {0}: UTF8 is required, or one text could fail a whole batch"
     )]
     NotUtf8(String),
+    /// It did not commit an empty batch.
+    #[error("the database does not commit an empty batch: {0}")]
+    Probe(&'static str),
     /// Not the schema that this program serves.
     #[error(transparent)]
     Schema(#[from] SchemaError),
@@ -84,7 +87,7 @@ impl ConnectError {
     /// Whether waiting can help: the database may be starting, restarting, full or unreachable.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Timeout(_) | Self::InRecovery => true,
+            Self::Timeout(_) | Self::InRecovery | Self::Probe(_) => true,
             Self::Postgres(error) => match error.code() {
                 None => error.is_closed() || source_is_io(error),
                 // Class 53: out of connections or memory; 57P: starting or stopping.

@@ -25,7 +25,6 @@
 mod account;
 mod amount;
 mod apply_transfers;
-mod backoff;
 mod call;
 mod connect;
 mod create_accounts;
@@ -53,10 +52,11 @@ pub use call::{ArrayCall, Header, Verdict};
 pub use connect::{ConnectError, Connector, Durability, Peer, UrlError, mask_url};
 pub use create_accounts::CreateAccounts;
 pub use expiry::Expiry;
+pub use failure::{Cause, Failure};
 pub use field::{FieldError, Metadata, Reference};
 pub use flags::{AccountFlag, AccountFlags, TransferFlag, TransferFlags};
 pub use id::Id;
-pub use lane::{Lane, Unapplied};
+pub use lane::{Lane, Prepared};
 pub use metrics::Metrics;
 pub use readers::{
     AccountById, BalanceAt, BalanceRecord, DryRun, ListAccounts, ListBalances, ListTransfers,

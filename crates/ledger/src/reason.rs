@@ -101,6 +101,7 @@ reasons! {
     VersionMismatch "version_mismatch" burns retry "An account is no longer at the version that was expected.";
     ExceedsCredits "exceeds_credits" burns retry "The debit account would go past its limit.";
     ExceedsDebits "exceeds_debits" burns retry "The credit account would go past its limit.";
+    RefusedByDatabase "refused_by_database" "PostgreSQL raised an error for this transfer alone; the server's log names it.";
 }
 
 impl Reason {

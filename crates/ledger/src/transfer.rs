@@ -143,6 +143,11 @@ impl Transfer {
     }
 
     /// Its id.
+    pub fn is_linked(&self) -> bool {
+        self.flags.contains(TransferFlag::Linked)
+    }
+
+    /// Its id.
     pub fn id(&self) -> Id {
         self.id
     }

@@ -97,6 +97,8 @@ pub struct Queue {
     pub max_items: usize,
     /// Bytes that may wait; more are refused.
     pub max_bytes: ByteSize,
+    /// The longest wait, as predicted, with which a request is still admitted.
+    pub target_wait: Span,
     /// How long a request may wait.
     pub max_wait: Span,
 }
@@ -179,7 +181,12 @@ impl Default for Database {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { max_items: 10_000, max_bytes: ByteSize::mib(16), max_wait: Span::from_secs(1) }
+        Self {
+            max_items: 10_000,
+            max_bytes: ByteSize::mib(16),
+            target_wait: Span(Duration::from_millis(100)),
+            max_wait: Span::from_secs(1),
+        }
     }
 }
 
@@ -206,11 +213,13 @@ impl Config {
         giro_batcher::Limits {
             queue_items: self.queue.max_items,
             queue_bytes: self.queue.max_bytes.as_u64() as usize,
+            target_wait: self.queue.target_wait.0,
             queue_wait: self.queue.max_wait.0,
             batch_items: self.batch.max_items,
             batch_bytes: self.batch.max_bytes.as_u64() as usize,
             batch_wait: self.batch.max_wait.0,
             in_flight: self.batch.in_flight,
+            watchdog: self.watchdog(),
         }
     }
 
@@ -220,10 +229,9 @@ impl Config {
         Connector::new(url.reveal(), connect_timeout.0, statement_timeout.0, lock_timeout.0)
     }
 
-    /// How long a batch may go without an answer: every batch in flight before it may take its whole
-    /// statement time-out, and a second for the network.
+    /// How long a session may work on one batch without an answer: PostgreSQL ends the statement itself
+    /// before, and a second is for its commit and the network.
     pub fn watchdog(&self) -> Duration {
-        let in_flight = u32::try_from(self.batch.in_flight).unwrap_or(u32::MAX);
-        self.database.statement_timeout.0 * in_flight + Duration::from_secs(1)
+        self.database.statement_timeout.0 + Duration::from_secs(1)
     }
 }

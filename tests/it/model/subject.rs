@@ -1,8 +1,8 @@
 //! The array functions, spoken to in the model's words.
 
 use giro_ledger::{
-    AccountRecord, ApplyTransfers, ArrayCall, CreateAccounts, Lane, Metrics, NewAccount, Transfer,
-    TransferRecord, Verdict,
+    AccountRecord, ApplyTransfers, ArrayCall, CreateAccounts, Lane, Metrics, NewAccount, Prepared,
+    Transfer, TransferRecord, Verdict,
 };
 use giro_server::{Config, DatabaseUrl};
 use giro_tests::model::{
@@ -10,14 +10,13 @@ use giro_tests::model::{
 };
 use giro_tests::{Clock, TestDatabase, clock::moment, database::connect};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
 pub(super) struct Subject {
-    transfers: Arc<Lane<ApplyTransfers>>,
-    accounts: Arc<Lane<CreateAccounts>>,
+    transfers: Way<ApplyTransfers>,
+    accounts: Way<CreateAccounts>,
     pub(super) server: Client,
     pub(super) clock: Clock,
     pub(super) database: TestDatabase,
@@ -28,8 +27,8 @@ impl Subject {
         let database = TestDatabase::new().await;
         let clock = Clock::stop(&database, now).await;
         Self {
-            transfers: lane(&database),
-            accounts: lane(&database),
+            transfers: way(&database).await,
+            accounts: way(&database).await,
             server: connect(&database.server_url).await,
             clock,
             database,
@@ -94,29 +93,35 @@ impl Subject {
     }
 }
 
-fn lane<C: ArrayCall>(database: &TestDatabase) -> Arc<Lane<C>> {
+/// A lane and its session.
+struct Way<C> {
+    lane: Lane<C>,
+    session: Prepared,
+}
+
+async fn way<C: ArrayCall>(database: &TestDatabase) -> Way<C> {
     let config = Config::default();
     let url = DatabaseUrl::from(database.server_url.clone());
     let connector = config.connector(&url).unwrap();
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
     let name = C::NAME.to_owned();
     let lane = Lane::new(name, "test".into(), connector, config.watchdog(), metrics);
-    let lane = Arc::new(lane);
-    tokio::spawn(lane.clone().keep_connected());
-    lane
+    let session = lane.connect().await.expect("a session");
+    Way { lane, session }
 }
 
 type Verdicts<C> = Vec<Verdict<<C as ArrayCall>::Applied>>;
 
 async fn call<C: ArrayCall<Item: Clone>, T>(
-    lane: &Lane<C>,
+    way: &Way<C>,
     requests: &[Vec<T>],
     parse: impl Fn(&T) -> C::Item,
 ) -> (Vec<C::Item>, Verdicts<C>) {
     let requests: Vec<Vec<C::Item>> =
         requests.iter().map(|items| items.iter().map(&parse).collect()).collect();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let verdicts = lane.apply(&requests, deadline).await.expect("the call is applied");
+    let not_after = Instant::now() + Duration::from_secs(60);
+    let verdicts =
+        way.lane.send(&way.session, &requests, not_after).await.expect("the call is applied");
     (requests.concat(), verdicts.into_iter().flatten().collect())
 }
 

@@ -55,6 +55,7 @@ impl Config {
             ("database.connect_timeout", database.connect_timeout, SHORTEST),
             ("database.statement_timeout", database.statement_timeout, SHORTEST),
             ("database.lock_timeout", database.lock_timeout, SHORTEST),
+            ("queue.target_wait", queue.target_wait, SHORTEST),
             ("queue.max_wait", queue.max_wait, SHORTEST),
             ("batch.max_wait", batch.max_wait, Span::from_secs(0)),
         ] {
