@@ -3,7 +3,6 @@
 use giro_ledger::{ApplyTransfers, Lane, Transfer};
 use giro_tests::TestServer;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;

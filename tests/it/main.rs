@@ -7,6 +7,7 @@ mod docs_page;
 mod documents;
 mod dry_run;
 mod expiry;
+mod failover;
 mod faults;
 mod filters;
 mod history;

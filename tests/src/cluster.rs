@@ -11,9 +11,11 @@ pub const USER: &str = "ROLE-NAME";
 /// Stands for the database in that URL.
 pub const DATABASE: &str = "DATABASE-NAME";
 
-/// A cluster in a directory of its own that is deleted with it.
+/// A cluster in a directory of its own that is deleted with it. It keeps its port through restarts.
 pub struct TestCluster {
-    cluster: Cluster,
+    /// Nothing while it is down.
+    cluster: Option<Cluster>,
+    options: Options,
     _directory: TempDir,
 }
 
@@ -21,21 +23,44 @@ impl std::ops::Deref for TestCluster {
     type Target = Cluster;
 
     fn deref(&self) -> &Cluster {
-        &self.cluster
+        self.cluster.as_ref().expect("the cluster runs")
+    }
+}
+
+impl TestCluster {
+    /// Kills all its processes at once, as a crash would.
+    pub fn kill(&mut self) {
+        let mut cluster = self.cluster.take().expect("the cluster runs");
+        cluster.kill().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Starts it again on its data and its port after [`kill`](Self::kill).
+    pub fn start_again(&mut self) {
+        let cluster = Cluster::start(self.options.clone());
+        self.cluster = Some(cluster.unwrap_or_else(|error| panic!("{error}")));
     }
 }
 
 /// Starts a fresh cluster, as durable as any: fsync is on.
 pub fn start(settings: &[(&str, &str)]) -> TestCluster {
+    start_with(settings, |options| options)
+}
+
+/// Starts a fresh cluster with options of the test's own.
+pub(crate) fn start_with(
+    settings: &[(&str, &str)],
+    change: impl FnOnce(Options) -> Options,
+) -> TestCluster {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let binaries = Binaries::find(None).unwrap_or_else(|error| panic!("{error}"));
-    let mut options = Options::new(directory.path(), binaries);
+    let mut options = change(Options::new(directory.path(), binaries));
     let own = [("shared_buffers", "128MB"), ("max_connections", "200"), ("log_lock_waits", "on")];
     for (name, value) in own.iter().chain(settings) {
         options.settings.push((name.to_string(), value.to_string()));
     }
-    let cluster = Cluster::start(options).unwrap_or_else(|error| panic!("{error}"));
-    TestCluster { cluster, _directory: directory }
+    let cluster = Cluster::start(options.clone()).unwrap_or_else(|error| panic!("{error}"));
+    options.port = Some(cluster.port());
+    TestCluster { cluster: Some(cluster), options, _directory: directory }
 }
 
 /// The URL of a role and a database in the cluster that the tests share: that of `with-postgres`, or

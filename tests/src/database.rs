@@ -60,6 +60,20 @@ impl TestDatabase {
         }
     }
 
+    /// A database of a cluster of the test's own, migrated. `url` makes the URL of a role and a
+    /// database.
+    pub async fn at(url: &(dyn Fn(&str, &str) -> String + Sync)) -> Self {
+        let name = "giro";
+        let made = provision(url, name).await.expect("the cluster is provisioned");
+        giro_ledger::schema::migrate(&made.owner).await.expect("the database is migrated");
+        Self {
+            owner_url: made.owner,
+            server_url: made.server,
+            superuser_url: url("postgres", name),
+            name: name.into(),
+        }
+    }
+
     /// A session that may do anything.
     pub async fn superuser(&self) -> Client {
         connect(&self.superuser_url).await

@@ -14,12 +14,14 @@ pub mod model;
 pub mod process;
 /// A server in this process.
 pub mod server;
+pub mod standby;
 
 pub use client::{Client, Reply};
 pub use clock::Clock;
 pub use database::TestDatabase;
 pub use process::ServerProcess;
 pub use server::TestServer;
+pub use standby::Pair;
 
 use std::time::Duration;
 

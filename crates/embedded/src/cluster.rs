@@ -5,11 +5,12 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use crate::binaries::Version;
+use crate::binaries::{Binaries, Version};
 use crate::data_dir::{DataDir, SocketDir};
 use crate::error::{StartError, StopError};
 use crate::options::{Options, arguments};
 use crate::server::{self, Server};
+use crate::standby::{self, Primary};
 use crate::{initdb, postmaster};
 
 /// How often to take another free port when some other program was quicker to use it.
@@ -24,7 +25,7 @@ pub struct Cluster {
     port: u16,
     password: String,
     settings: Vec<(String, String)>,
-    version: Version,
+    binaries: Binaries,
     log: PathBuf,
 }
 
@@ -40,7 +41,7 @@ impl Cluster {
         let settings = options.all_settings()?;
         let data_dir = DataDir::open(&options.data_dir)?;
         postmaster::clear_leftover(&data_dir, options.stop_timeout)?;
-        let password = initdb::ensure(&data_dir, &options.binaries)?;
+        let password = initdb::ensure(&data_dir, &options.binaries, options.primary.as_ref())?;
 
         let mut attempts = 1;
         let (server, socket_dir, port) = loop {
@@ -53,9 +54,8 @@ impl Cluster {
                 launched => break launched?,
             }
         };
-        let version = options.binaries.version();
-        let log = data_dir.log();
-        Ok(Cluster { server, socket_dir, data_dir, port, password, settings, version, log })
+        let (binaries, log) = (options.binaries, data_dir.log());
+        Ok(Cluster { server, socket_dir, data_dir, port, password, settings, binaries, log })
     }
 
     /// The directory of the Unix socket. Connections by it need no password.
@@ -85,7 +85,7 @@ impl Cluster {
 
     /// The version of the server.
     pub fn version(&self) -> Version {
-        self.version
+        self.binaries.version()
     }
 
     /// The password that the superuser `postgres` was made with, which TCP connections need.
@@ -120,6 +120,42 @@ impl Cluster {
     /// The server did not stop in order; see [`StopError`].
     pub fn stop(mut self) -> Result<(), StopError> {
         self.server.stop()
+    }
+
+    /// Makes a standby take writes, on the next timeline, and waits until it does.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Program`] if it is no standby or recovery does not end in time.
+    pub fn promote(&self) -> Result<(), StartError> {
+        standby::promote(&self.data_dir, &self.binaries)
+    }
+
+    /// Halts all processes of the server by SIGSTOP: connections stay open, and nothing answers.
+    ///
+    /// # Errors
+    ///
+    /// [`StopError::Io`] if the system refuses.
+    pub fn freeze(&self) -> Result<(), StopError> {
+        self.server.freeze().map_err(|source| StopError::Io { pid: self.pid(), source })
+    }
+
+    /// Ends [`Cluster::freeze`].
+    ///
+    /// # Errors
+    ///
+    /// [`StopError::Io`] if the system refuses.
+    pub fn thaw(&self) -> Result<(), StopError> {
+        self.server.thaw().map_err(|source| StopError::Io { pid: self.pid(), source })
+    }
+
+    pub(crate) fn as_primary_of(&self, standby_name: &str) -> Primary {
+        Primary {
+            socket_dir: self.socket_dir().to_owned(),
+            port: self.port,
+            password: self.password.clone(),
+            standby_name: standby_name.to_owned(),
+        }
     }
 
     /// Kills all processes of the server at once with SIGKILL, as a crash would, and waits until

@@ -95,10 +95,12 @@ pub enum StartError {
     /// The caller's settings hold one that is decided here.
     #[error("the server setting `{0}` cannot be given; it follows from the other options")]
     ReservedSetting(String),
-    /// `initdb` failed.
-    #[error("initdb failed with {status}; it said (in `{}`):\n{tail}", .log.display())]
-    Initdb {
-        /// How `initdb` ended.
+    /// One of PostgreSQL's programs failed, such as `initdb`.
+    #[error("{name} failed with {status}; it said (in `{}`):\n{tail}", .log.display())]
+    Program {
+        /// Its name.
+        name: &'static str,
+        /// How it ended.
         status: ExitStatus,
         /// The log file.
         log: PathBuf,

@@ -1,5 +1,6 @@
-//! Makes the database cluster on the first start.
+//! Makes the database cluster on the first start: by `initdb`, or as a copy of a running server.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
@@ -7,29 +8,37 @@ use std::path::Path;
 use crate::binaries::Binaries;
 use crate::data_dir::{DataDir, ignore_missing, make_private, open_private};
 use crate::error::StartError;
-use crate::log::tail;
 use crate::privileges::User;
 use crate::process::random_hex;
 use crate::server;
+use crate::standby::{Primary, base_backup};
 
 const UNFINISHED: &str = "pg.new-";
 
 /// Makes the cluster unless there is one, and returns the password of its superuser.
-pub(crate) fn ensure(data_dir: &DataDir, binaries: &Binaries) -> Result<String, StartError> {
+pub(crate) fn ensure(
+    data_dir: &DataDir,
+    binaries: &Binaries,
+    primary: Option<&Primary>,
+) -> Result<String, StartError> {
     let pgdata = data_dir.pgdata();
     if pgdata.exists() {
         check_version(&pgdata, binaries)?;
     } else {
-        make_cluster(data_dir, binaries)?;
+        make_cluster(data_dir, binaries, primary)?;
     }
     let path = data_dir.password();
     let password = fs::read_to_string(&path).map_err(StartError::io("read", &path))?;
     Ok(password.trim_end().to_owned())
 }
 
-/// An `initdb` that is broken off must leave no `pg` behind, so it works elsewhere, under a name
-/// that no earlier one, which may still be cleaning up, has.
-fn make_cluster(data_dir: &DataDir, binaries: &Binaries) -> Result<(), StartError> {
+/// A cluster that is broken off in the making must leave no `pg` behind, so it is made elsewhere, under a
+/// name that no earlier one, which may still be cleaning up, has.
+fn make_cluster(
+    data_dir: &DataDir,
+    binaries: &Binaries,
+    primary: Option<&Primary>,
+) -> Result<(), StartError> {
     let root = data_dir.root();
     remove_unfinished(root).map_err(StartError::io("clean up", root))?;
     let random = || random_hex().map_err(StartError::io("use", "/dev/urandom".as_ref()));
@@ -37,10 +46,17 @@ fn make_cluster(data_dir: &DataDir, binaries: &Binaries) -> Result<(), StartErro
     make_private(&new, data_dir.user())?;
 
     let password = data_dir.password();
-    write_password(&password, &random()?, data_dir.user())
+    let secret = match primary {
+        Some(primary) => primary.password.clone(),
+        None => random()?,
+    };
+    write_password(&password, &secret, data_dir.user())
         .map_err(StartError::io("write", &password))?;
 
-    run_initdb(data_dir, binaries, &new)?;
+    match primary {
+        Some(primary) => base_backup(data_dir, binaries, primary, &new)?,
+        None => run_initdb(data_dir, binaries, &new)?,
+    }
 
     let pgdata = data_dir.pgdata();
     fs::rename(&new, &pgdata).map_err(StartError::io("rename to", &pgdata))?;
@@ -48,22 +64,20 @@ fn make_cluster(data_dir: &DataDir, binaries: &Binaries) -> Result<(), StartErro
 }
 
 fn run_initdb(data_dir: &DataDir, binaries: &Binaries, target: &Path) -> Result<(), StartError> {
-    let program = binaries.dir().join("initdb");
-    let (mut command, logged) = server::command(&program, data_dir)?;
-    command
-        .args(["--encoding=UTF8", "--locale=C", "--data-checksums", "--username=postgres"])
-        .args(["--auth-local=trust", "--auth-host=scram-sha-256", "--no-instructions"])
-        .arg("--pwfile")
-        .arg(data_dir.password())
-        .arg("--pgdata")
-        .arg(target);
-    let status = command.status().map_err(StartError::io("run", &program))?;
-    if status.success() {
-        return Ok(());
-    }
-    let log = data_dir.log();
-    let tail = tail(&log, logged);
-    Err(StartError::Initdb { status, log, tail })
+    let arguments: [OsString; 10] = [
+        "--encoding=UTF8".into(),
+        "--locale=C".into(),
+        "--data-checksums".into(),
+        "--username=postgres".into(),
+        "--auth-local=trust".into(),
+        "--auth-host=scram-sha-256".into(),
+        "--no-instructions".into(),
+        "--pwfile".into(),
+        data_dir.password().into(),
+        "--pgdata".into(),
+    ];
+    let arguments = [&arguments[..], &[target.into()]].concat();
+    server::run_to_end("initdb", &arguments, data_dir, binaries)
 }
 
 fn remove_unfinished(root: &Path) -> io::Result<()> {

@@ -49,8 +49,8 @@
 //!
 //! They follow the path of a start: `binaries` finds the programs in `places`, `options` makes the settings,
 //! `privileges` picks the user, `data_dir` lays out and locks the directory, `postmaster` ends
-//! what an earlier run left, `initdb` makes the cluster, `server` runs the child process, and
-//! `cluster` puts them together. `process`, `parent_death` and `log` are the system's side of it.
+//! what an earlier run left, `initdb` makes the cluster, or `standby` as a copy of another,
+//! `server` runs the child process, and `cluster` puts them together. `process`, `parent_death` and `log` are the system's side of it.
 
 mod binaries;
 mod cluster;
@@ -65,8 +65,10 @@ mod postmaster;
 mod privileges;
 mod process;
 mod server;
+mod standby;
 
 pub use binaries::{Binaries, BinariesNotFound, OLDEST_MAJOR, Rejected, Version};
 pub use cluster::Cluster;
 pub use error::{StartError, StopError};
 pub use options::Options;
+pub use standby::Primary;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::binaries::Binaries;
+use crate::cluster::Cluster;
 use crate::error::StartError;
+use crate::standby::Primary;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -26,6 +28,9 @@ pub struct Options {
     /// Further server settings, by name and value. They come last and override those made here:
     /// `shared_buffers`, for one, is otherwise a quarter of the memory, at most 1 GB.
     pub settings: Vec<(String, String)>,
+    /// The running server that a cluster made by this start copies and follows; `None`, the default,
+    /// makes one of its own.
+    pub primary: Option<Primary>,
     /// How long to wait for the server to be ready, recovery included; 60 s by default.
     pub start_timeout: Duration,
     /// How long to wait for the server to stop in order; 30 s by default.
@@ -40,9 +45,18 @@ impl Options {
             binaries,
             port: None,
             settings: Vec::new(),
+            primary: None,
             start_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(30),
         }
+    }
+
+    /// Makes the cluster, on its first start, a standby of a running one. It calls itself `name`,
+    /// which is what `synchronous_standby_names` of the primary takes. The primary has to keep its
+    /// port.
+    pub fn standby_of(mut self, primary: &Cluster, name: &str) -> Options {
+        self.primary = Some(primary.as_primary_of(name));
+        self
     }
 
     /// All settings other than the reserved ones, in the order in which they are passed.

@@ -1,6 +1,7 @@
 //! The server as a child process: started, waited for, stopped.
 
 use std::env;
+use std::ffi::OsString;
 use std::io;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, waitid};
 
+use crate::binaries::Binaries;
 use crate::data_dir::DataDir;
 use crate::error::{StartError, StopError};
 use crate::log::tail;
@@ -43,6 +45,24 @@ pub(crate) fn command(program: &Path, data_dir: &DataDir) -> Result<(Command, u6
     run_as(&mut command, data_dir.user());
     interrupt_with_parent(&mut command);
     Ok((command, logged))
+}
+
+/// Runs one of PostgreSQL's programs to its end as the server's user; it has to succeed.
+pub(crate) fn run_to_end(
+    name: &'static str,
+    arguments: &[OsString],
+    data_dir: &DataDir,
+    binaries: &Binaries,
+) -> Result<(), StartError> {
+    let program = binaries.dir().join(name);
+    let (mut command, logged) = command(&program, data_dir)?;
+    let status = command.args(arguments).status().map_err(StartError::io("run", &program))?;
+    if status.success() {
+        return Ok(());
+    }
+    let log = data_dir.log();
+    let tail = tail(&log, logged);
+    Err(StartError::Program { name, status, log, tail })
 }
 
 /// A running server; dropping it stops it.
@@ -106,6 +126,7 @@ impl Server {
         if let Some(status) = self.child.try_wait().map_err(refused)? {
             return Err(StopError::Exited { status, log });
         }
+        self.thaw().map_err(refused)?;
         match self.signal_and_wait(Signal::INT, waited).map_err(refused)? {
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(StopError::Exited { status, log }),
@@ -131,6 +152,23 @@ impl Server {
         exited
     }
 
+    /// Halts every process of the server.
+    pub(crate) fn freeze(&self) -> io::Result<()> {
+        let pid = Pid::from_child(&self.child);
+        // Halted, it neither starts nor reaps processes, so the list of them stays true.
+        signal(pid, Signal::STOP)?;
+        let halted = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        waitid(WaitId::Pid(pid), halted)?;
+        children(pid).into_iter().try_for_each(|child| signal(child, Signal::STOP))
+    }
+
+    /// Lets every process of the server go on.
+    pub(crate) fn thaw(&self) -> io::Result<()> {
+        let pid = Pid::from_child(&self.child);
+        children(pid).into_iter().try_for_each(|child| signal(child, Signal::CONT))?;
+        signal(pid, Signal::CONT)
+    }
+
     /// Kills the server and all its processes, and waits until none can touch the data.
     pub(crate) fn kill(&mut self) -> Result<(), StopError> {
         let pid = self.pid();
@@ -142,10 +180,7 @@ impl Server {
             return Ok(());
         }
         let pid = Pid::from_child(&self.child);
-        // Halted, it neither starts nor reaps processes, so the list of them stays true.
-        signal(pid, Signal::STOP)?;
-        let halted = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        waitid(WaitId::Pid(pid), halted)?;
+        self.freeze()?;
         for child in children(pid) {
             signal(child, Signal::KILL)?;
         }

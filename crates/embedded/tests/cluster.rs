@@ -399,3 +399,42 @@ fn missing_binaries_are_listed() {
     assert!(error.contains("`/nowhere`"), "{error}");
     assert!(error.contains("apt-get install postgresql"), "{error}");
 }
+
+#[test]
+fn a_standby_follows_and_takes_over() -> Outcome {
+    let (first, second) = (scratch()?, scratch()?);
+    let mut primary_options = options(first.path().join("data"))?;
+    primary_options.settings.push(("synchronous_standby_names".into(), "second".into()));
+    let mut primary = Cluster::start(primary_options)?;
+    let standby_options = options(second.path().join("data"))?.standby_of(&primary, "second");
+    let standby = Cluster::start(standby_options.clone())?;
+    sql(&primary, "CREATE TABLE kept (id int); INSERT INTO kept VALUES (1)")?;
+    assert_eq!(sql(&standby, "SELECT pg_is_in_recovery()")?, "t");
+
+    primary.kill()?;
+    standby.promote()?;
+    assert_eq!(sql(&standby, "SELECT id FROM kept")?, "1", "what was acknowledged is there");
+    sql(&standby, "INSERT INTO kept VALUES (2)")?;
+    assert!(standby.promote().unwrap_err().to_string().contains("pg_ctl failed"));
+    standby.stop()?;
+
+    // It stays what it has become.
+    let again = Cluster::start(standby_options)?;
+    assert_eq!(sql(&again, "SELECT count(*) FROM kept")?, "2");
+    Ok(again.stop()?)
+}
+
+#[test]
+fn a_frozen_server_answers_when_it_goes_on() -> Outcome {
+    let dir = scratch()?;
+    let cluster = Cluster::start(options(dir.path().join("data"))?)?;
+    cluster.freeze()?;
+    let url = cluster.url("postgres", "postgres");
+    let waiting = thread::spawn(move || psql(&url, "SELECT 1").map_err(|error| error.to_string()));
+    thread::sleep(Duration::from_millis(200));
+    assert!(!waiting.is_finished(), "a frozen server has answered");
+    cluster.thaw()?;
+    assert_eq!(waiting.join().unwrap()?, "1");
+    cluster.freeze()?;
+    Ok(cluster.stop()?)
+}

@@ -47,6 +47,8 @@ impl Failure {
 pub enum Cause {
     /// The session ended, or PostgreSQL is going down.
     Session,
+    /// The session was given up because it did not answer.
+    Watchdog,
     /// A warning came with the result.
     Warning,
     /// The reply is not the answer to this call.
@@ -56,11 +58,13 @@ pub enum Cause {
 }
 
 impl Cause {
-    pub(crate) const ALL: [Self; 4] = [Self::Session, Self::Warning, Self::Echo, Self::Reply];
+    pub(crate) const ALL: [Self; 5] =
+        [Self::Session, Self::Watchdog, Self::Warning, Self::Echo, Self::Reply];
 
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Session => "session",
+            Self::Watchdog => "watchdog",
             Self::Warning => "warning",
             Self::Echo => "echo",
             Self::Reply => "reply",
@@ -70,6 +74,9 @@ impl Cause {
 
 /// What this error of a call on this session proves.
 pub(crate) async fn classify(session: &Session, error: &tokio_postgres::Error) -> Failure {
+    if session.was_killed() {
+        return Failure::Unknown(Cause::Watchdog);
+    }
     let Some(word) = error.as_db_error() else {
         return Failure::Unknown(Cause::Session);
     };

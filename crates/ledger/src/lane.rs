@@ -90,7 +90,7 @@ impl<C: ArrayCall> Lane<C> {
         not_after: Instant,
     ) -> Result<Vec<Vec<Verdict<C::Applied>>>, Failure> {
         let columns = C::columns(requests);
-        let header = self.header(None);
+        let header = self.header(prepared.session.clock().map(|clock| clock.at(not_after)));
         let verdicts = self.call(prepared, &header, &columns).await?;
         Ok(split(verdicts, requests))
     }

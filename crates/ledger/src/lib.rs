@@ -13,7 +13,7 @@
 //! | `reason` | why an item was refused |
 //! | `expiry` | releases holds at their deadline |
 //! | `readers` | reads by SQL, and dry runs, on a pool of sessions that cannot write |
-//! | `connect`, `schema` | sessions, and the schema they expect |
+//! | `connect`, `schema` | sessions by way of a URL, TLS and several hosts; the schema they expect |
 //! | `verify` | the audit of a whole ledger |
 //!
 //! Invariants:
@@ -49,7 +49,7 @@ pub use account::{AccountInput, AccountRecord, Balances, CreatedAccount, NewAcco
 pub use amount::Amount;
 pub use apply_transfers::ApplyTransfers;
 pub use call::{ArrayCall, Header, Verdict};
-pub use connect::{ConnectError, Connector, Durability, Peer, UrlError, mask_url};
+pub use connect::{Clock, ConnectError, Connector, Durability, Lineage, Peer, UrlError, mask_url};
 pub use create_accounts::CreateAccounts;
 pub use expiry::Expiry;
 pub use failure::{Cause, Failure};

@@ -95,15 +95,8 @@ impl Metrics {
     }
 
     pub(crate) fn connect_failed(&self, error: &ConnectError) {
-        let cause = match error {
-            ConnectError::Timeout(_) => "timeout",
-            ConnectError::Postgres(error) => error.code().map_or("network", |code| code.code()),
-            ConnectError::InRecovery => "in_recovery",
-            ConnectError::NotDurable(_) => "not_durable",
-            ConnectError::NotUtf8(_) => "not_utf8",
-            ConnectError::Schema(_) => "schema",
-            ConnectError::Probe(_) => "probe",
-        };
-        self.connect_failures.with_label_values(&[cause]).inc();
+        for cause in error.causes() {
+            self.connect_failures.with_label_values(&[cause]).inc();
+        }
     }
 }

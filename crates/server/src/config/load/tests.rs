@@ -135,7 +135,7 @@ fn a_secret_is_read_from_a_file_and_never_shown() {
         "postgresql://giro:p@hunter2@db/giro",
         "postgresql://giro:p@ss/hunter2@db/giro",
         "mysql://giro:hunter2@db/giro",
-        "postgresql://giro:hunter2@db/giro?sslmode=require",
+        "postgresql://giro:hunter2@db/giro?sslmode=hunter2",
     ] {
         let message = refused(&[("DATABASE_URL", url)], &[]);
         assert!(message.contains("database.url") && !message.contains("hunter2"), "{message}");
