@@ -133,7 +133,7 @@ impl<R: Resource> Intake<R> {
     }
 
     /// Through the queue and a lane, or beside them.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         items: Items<R>,
         dry_run: Option<&DryRuns>,
@@ -160,7 +160,7 @@ impl<R: Resource> Intake<R> {
         Ok(wanted)
     }
 
-    fn deadline(&self, headers: &HeaderMap) -> Result<Instant, Problem> {
+    pub(super) fn deadline(&self, headers: &HeaderMap) -> Result<Instant, Problem> {
         deadline(headers, self.limits.timeout, self.limits.timeout_max)
     }
 
@@ -175,7 +175,7 @@ impl<R: Resource> Intake<R> {
         body::parse(&held)
     }
 
-    fn failed(&self, problem: Problem, items: usize) -> Response {
+    pub(super) fn failed(&self, problem: Problem, items: usize) -> Response {
         if let Some(outcome) = problem.outcome()
             && !problem.is_in_dry_run()
         {
@@ -184,7 +184,7 @@ impl<R: Resource> Intake<R> {
         problem.into_response()
     }
 
-    fn count(&self, outcome: Outcome, reason: &str, items: usize) {
+    pub(super) fn count(&self, outcome: Outcome, reason: &str, items: usize) {
         self.outcomes.with_label_values(&[outcome.label(), reason]).inc_by(items as u64);
     }
 }
