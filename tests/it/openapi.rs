@@ -156,6 +156,11 @@ async fn the_examples_of_what_is_applied_and_read_are_what_happens() {
         let reply = server.client.send(Method::POST, &real, &[], "").await.unwrap();
         document.shows("post", CANCEL, name, &reply);
     }
+    let superuser = server.database.superuser().await;
+    superuser.batch_execute("REVOKE SELECT ON giro.transfers FROM giro_server").await.unwrap();
+    let real = format!("/transfers/{}/cancel", id(&direct));
+    let unread = server.client.send(Method::POST, &real, &[], "").await.unwrap();
+    document.shows("post", CANCEL, "unread", &unread);
     sent("/transfers", "", "two", "two").await;
     sent("/transfers", "", "chain", "chain").await;
 }
