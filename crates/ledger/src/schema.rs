@@ -13,6 +13,7 @@ use tokio_postgres::Client;
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__ledger", include_str!("../../../sql/migrations/V1__ledger.sql")),
     ("V2__whole_ledger", include_str!("../../../sql/migrations/V2__whole_ledger.sql")),
+    ("V3__fence", include_str!("../../../sql/migrations/V3__fence.sql")),
 ];
 
 /// Replaced at every migration, in this order.

@@ -1,8 +1,8 @@
 //! The array functions, spoken to in the model's words.
 
 use giro_ledger::{
-    AccountRecord, ApplyTransfers, ArrayCall, CreateAccounts, Lane, Metrics, NewAccount, Prepared,
-    Transfer, TransferRecord, Verdict,
+    AccountRecord, ApplyTransfers, ArrayCall, CreateAccounts, Id, Lane, Metrics, NewAccount,
+    Prepared, Transfer, TransferRecord, Verdict,
 };
 use giro_server::{Config, DatabaseUrl};
 use giro_tests::model::{
@@ -38,6 +38,10 @@ impl Subject {
     /// Applies the requests in one call.
     pub(super) async fn apply(&self, requests: &[Vec<model::Transfer>]) -> Vec<Judgement<Applied>> {
         let parse = |t: &model::Transfer| {
+            if t.has(transfer::CANCEL) {
+                let id = Id::from(t.id);
+                return Transfer::cancel(t.ledger as i32, id);
+            }
             let input = serde_json::from_str(&transfer_json(t).to_string()).unwrap();
             Transfer::new(input).unwrap_or_else(|error| panic!("{t:?}: {error}"))
         };
@@ -52,7 +56,13 @@ impl Subject {
                 created_at: time(&json["created_at"]),
             }
         };
-        judgements(transfers, verdicts, applied)
+        let mut judged = judgements(transfers, verdicts, applied);
+        for (t, judgement) in requests.iter().flatten().zip(&mut judged) {
+            if let (true, Ok(applied)) = (t.has(transfer::CANCEL), &mut judgement.outcome) {
+                (applied.debit, applied.credit, applied.code) = (0, 0, 0);
+            }
+        }
+        judged
     }
 
     /// Creates the accounts of the requests in one call.

@@ -136,7 +136,7 @@ impl<R: Resource> Intake<R> {
     }
 
     /// Through the queue and a lane, or beside them.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         items: Items<R>,
         dry_run: Option<&DryRuns>,
@@ -198,7 +198,7 @@ impl<R: Resource> Intake<R> {
 
     /// Who asks, and until when. A request that would be refused for lack of room is refused now: its
     /// body need not be read for that.
-    fn caller(&self, head: &Parts, in_dry_run: bool) -> Result<Caller, Problem> {
+    pub(super) fn caller(&self, head: &Parts, in_dry_run: bool) -> Result<Caller, Problem> {
         let RequestLimits { timeout, timeout_max, .. } = self.limits;
         let deadline = deadline(&head.headers, timeout, timeout_max)?;
         let client = Client(ClientKey::in_extensions(&head.extensions).0);
@@ -220,7 +220,7 @@ impl<R: Resource> Intake<R> {
         body::parse(&held)
     }
 
-    fn failed(&self, problem: Problem, items: usize) -> Response {
+    pub(super) fn failed(&self, problem: Problem, items: usize) -> Response {
         if let Some(outcome) = problem.outcome()
             && !problem.is_in_dry_run()
         {
@@ -229,15 +229,15 @@ impl<R: Resource> Intake<R> {
         problem.into_response()
     }
 
-    fn count(&self, outcome: Outcome, reason: &str, items: usize) {
+    pub(super) fn count(&self, outcome: Outcome, reason: &str, items: usize) {
         self.outcomes.with_label_values(&[outcome.label(), reason]).inc_by(items as u64);
     }
 }
 
 /// Who sends a request, and until when it waits.
-struct Caller {
+pub(super) struct Caller {
     client: Client,
-    deadline: Instant,
+    pub(super) deadline: Instant,
 }
 
 impl Caller {
