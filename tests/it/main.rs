@@ -1,6 +1,7 @@
 //! What Giro promises, against a real PostgreSQL: one module per promise, names are sentences.
 
 mod batching;
+mod client;
 mod commands;
 mod contract;
 mod docs_page;
