@@ -1,10 +1,11 @@
 //! The client crate against a real server.
 
 use giro_client::{
-    Account, AccountFlag, Client, Error, HoldState, Id, Stopped, Transfer, TransferFlag,
-    TransferState, Verdict,
+    Account, AccountFlag, Client, Error, HoldState, Id, RetryPolicy, Stopped, Transfer,
+    TransferFlag, TransferState, Verdict,
 };
 use giro_tests::TestServer;
+use std::path::Path;
 
 fn client(server: &TestServer) -> Client {
     Client::builder(&format!("http://{}", server.address())).build().unwrap()
@@ -99,4 +100,34 @@ async fn a_bulk_with_holds_and_a_broken_chain_is_answered_by_position() {
     let TransferState::Applied(record) = state else { panic!("{state:?}") };
     assert_eq!(record.state, Some(HoldState::Posted));
     server.database.assert_consistent().await;
+}
+
+#[test]
+fn the_documents_show_the_code_of_the_example() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).unwrap();
+    let example = read("crates/client/examples/pay.rs");
+    let lines: Vec<&str> = example.lines().map(str::trim).collect();
+    for document in ["README.md", "docs/clients.md"] {
+        let text = read(document);
+        let shown = text.split("```rust\n").nth(1).unwrap().split("```").next().unwrap();
+        for line in shown.lines() {
+            assert!(lines.contains(&line.trim()), "{document}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_page_for_clients_has_the_defaults() {
+    let retries = RetryPolicy::default();
+    let (base, cap) = (retries.base.as_millis(), retries.cap.as_secs());
+    let (percent, second) = (retries.budget_percent, retries.budget_per_second);
+    let page = include_str!("../../docs/clients.md");
+    for row in [
+        format!("| `retries.max_tries` | {} |", retries.max_tries),
+        format!("| `retries.base`, `cap` | {base} ms, {cap} s |"),
+        format!("| `retries.budget_percent`, `budget_per_second` | {percent}, {second} |"),
+    ] {
+        assert!(page.contains(&row), "docs/clients.md must contain {row}");
+    }
 }

@@ -16,43 +16,38 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let mut buyer = Account::new(Id::new());
     buyer.flags = vec![AccountFlag::DebitsMustNotExceedCredits];
-    buyer.overdraft_limit = 500;
+    buyer.overdraft_limit = 300;
     let seller = Account::new(Id::new());
     for verdict in giro.create_accounts(&[buyer.clone(), seller.clone()]).await? {
         verdict.into_result()?;
     }
 
-    // The id is part of the payment. Store it with the order before the first attempt.
+    // The id is made here: store the payment with its order before the first attempt.
     let payment = Transfer::new(buyer.id, seller.id, 250);
-    pay(&giro, &payment).await?;
-    // Again, as after a crash: nothing happens twice.
-    pay(&giro, &payment).await?;
-    // More than the buyer has.
-    pay(&giro, &Transfer::new(buyer.id, seller.id, 251)).await?;
+    match giro.transfer(&payment).await {
+        Ok(applied) => println!("paid, seq {}", applied.record.seq),
+        // Definite: this id is refused for good. To try later is a new payment.
+        Err(Error::Rejected(rejected)) => println!("refused: {}", rejected.reason),
+        // Definite: say so, or send this very payment again later.
+        Err(Error::NotApplied(error)) => println!("nothing was paid: {error}"),
+        // It may have been paid, or may be yet.
+        Err(Error::Unknown(_)) => settle(&giro, &payment).await?,
+    }
 
+    // The same again, as a program does that was restarted: nothing happens twice.
+    println!("replayed: {}", giro.transfer(&payment).await?.replayed);
+    let too_much = Transfer::new(buyer.id, seller.id, 100);
+    println!("{}", giro.transfer(&too_much).await.expect_err("more than there is"));
     let balance = giro.get_account(1, seller.id).await?.ok_or("no account")?;
     println!("the seller has {}", balance.credits_posted - balance.debits_posted);
     Ok(())
 }
 
-/// Ends when it is certain whether it was paid.
-async fn pay(giro: &Client, payment: &Transfer) -> Result<(), Error> {
-    match giro.transfer(payment).await {
-        Ok(applied) if applied.replayed => println!("{}: had been paid", payment.id),
-        Ok(applied) => println!("{}: paid, seq {}", payment.id, applied.record.seq),
-        // The id is burnt, or the request is wrong. A new decision to pay takes a new id.
-        Err(Error::Rejected(rejected)) => println!("{rejected}"),
-        // Definite: nothing was paid. Tell the buyer, or try this very payment again later.
-        Err(Error::NotApplied(error)) => println!("{}: {error}", payment.id),
-        // It may have been paid. Here the buyer has left, so it is not to be paid any more; a buyer who
-        // waits would send the same payment again.
-        Err(Error::Unknown(error)) => {
-            println!("{}: {error}", payment.id);
-            match giro.cancel(payment.ledger, payment.id).await? {
-                Verdict::Applied(_) => println!("{}: had been paid after all", payment.id),
-                Verdict::Rejected(rejected) => println!("{rejected}"),
-            }
-        }
+/// For a buyer who has left. One who waits would have the same payment sent again.
+async fn settle(giro: &Client, payment: &Transfer) -> Result<(), Error> {
+    match giro.cancel(payment.ledger, payment.id).await? {
+        Verdict::Applied(_) => println!("it had been paid after all"),
+        Verdict::Rejected(_) => println!("it will never be paid"),
     }
     Ok(())
 }

@@ -28,9 +28,9 @@
 //! let giro = Client::builder("http://127.0.0.1:8080").build()?;
 //! let payment = Transfer::new(Id::from(1), Id::from(2), 250);
 //! match giro.transfer(&payment).await {
-//!     Ok(applied) => println!("paid, with seq {}", applied.record.seq),
-//!     Err(Error::Rejected(rejected)) => println!("refused for good: {}", rejected.reason),
-//!     Err(Error::NotApplied(_)) => println!("nothing happened; try later, with the same id"),
+//!     Ok(applied) => println!("paid, seq {}", applied.record.seq),
+//!     Err(Error::Rejected(rejected)) => println!("refused: {}", rejected.reason),
+//!     Err(Error::NotApplied(error)) => println!("nothing was paid: {error}"),
 //!     Err(Error::Unknown(_)) => println!("maybe paid: keep {} and ask again", payment.id),
 //! }
 //! # Ok(())
