@@ -23,7 +23,7 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) struct Undecided {
     last: Box<Failure>,
-    /// Why the result of an attempt was not learnt, if one may have reached the ledger.
+    /// Why the result of an attempt was not learnt, if that happened.
     unknown: Option<String>,
     attempts: u32,
     stopped: Stopped,

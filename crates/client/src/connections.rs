@@ -66,39 +66,29 @@ impl Connections {
     pub(crate) async fn exchange(
         &self,
         until: Instant,
-        request: impl Fn(u64) -> Request<Full<Bytes>>,
+        request: impl FnOnce(u64) -> Request<Full<Bytes>>,
     ) -> Result<Reply, Lost> {
         let late = |doing: &str| format!("timed out {doing}");
         let _permit = timeout_at(until, self.permits.acquire())
             .await
             .map_err(|_| Lost::NotSent(late("waiting for a connection: all are busy")))?;
-        loop {
-            let (mut link, reused) = match self.take_idle() {
-                Some(link) => (link, true),
-                None => {
-                    let opened = timeout_at(until, Link::open(&self.target)).await;
-                    let opened = opened.map_err(|_| Lost::NotSent(late("connecting")))?;
-                    let failed = |error| Lost::NotSent(format!("cannot connect: {error}"));
-                    (opened.map_err(failed)?, false)
-                }
-            };
-            let left = until.saturating_duration_since(Instant::now());
-            let Some(announced) = announced(left) else {
-                self.put_back(link);
-                return Err(Lost::NotSent(late("before it was sent")));
-            };
-            let answer = timeout_at(until, link.exchange(request(announced))).await;
-            match answer.unwrap_or_else(|_| Err(Lost::Sent(late("waiting for the answer")))) {
-                Ok(reply) => {
-                    self.put_back(link);
-                    return Ok(reply);
-                }
-                // The server had closed it while it was idle. That is no failure of this attempt, and
-                // there are only so many idle ones.
-                Err(Lost::NotSent(_)) if reused => continue,
-                Err(lost) => return Err(lost),
+        let mut link = match self.take_idle() {
+            Some(link) => link,
+            None => {
+                let opened = timeout_at(until, Link::open(&self.target)).await;
+                let opened = opened.map_err(|_| Lost::NotSent(late("connecting")))?;
+                opened.map_err(|error| Lost::NotSent(format!("cannot connect: {error}")))?
             }
-        }
+        };
+        let left = until.saturating_duration_since(Instant::now());
+        let Some(announced) = announced(left) else {
+            self.put_back(link);
+            return Err(Lost::NotSent(late("before it was sent")));
+        };
+        let answer = timeout_at(until, link.exchange(request(announced))).await;
+        let reply = answer.unwrap_or_else(|_| Err(Lost::Sent(late("waiting for the answer"))))?;
+        self.put_back(link);
+        Ok(reply)
     }
 
     fn take_idle(&self) -> Option<Link> {

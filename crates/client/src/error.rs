@@ -21,8 +21,8 @@ impl Error {
     }
 }
 
-/// No attempt reached the ledger. The same id may be sent again: at once after mending the request, or
-/// later.
+/// No attempt changed anything, and none will. The same id may be sent again: at once after mending the
+/// request, or later.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not applied, {stopped}: {detail}")]
 #[non_exhaustive]

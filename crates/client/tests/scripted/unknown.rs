@@ -62,6 +62,18 @@ async fn an_unknown_result_stays_unknown_when_the_resends_never_ran() {
 }
 
 #[tokio::test]
+async fn an_error_that_is_not_giros_proves_nothing() {
+    for status in [422, 500, 502, 503, 504] {
+        let steps = || [Step::raw(status, "{}"), Step::raw(400, "")];
+        let server = Server::with(steps().into_iter().chain(steps())).await;
+        let error = unknown(client(&server).transfer(&payment()).await);
+        assert!(error.detail.contains(&status.to_string()), "{error}");
+        unknown(client(&server).transfers(&[payment()]).await);
+        server.seen();
+    }
+}
+
+#[tokio::test]
 async fn an_unknown_result_stays_unknown_when_the_server_is_gone() {
     let server = Server::with([Step::Cut]).await;
     let client = server.client().deadline(Duration::from_millis(300)).retries(quick());
