@@ -2,6 +2,7 @@
 
 mod batching;
 mod cancel;
+mod client;
 mod commands;
 mod contract;
 mod direct;
