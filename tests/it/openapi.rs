@@ -299,7 +299,8 @@ async fn the_examples_of_what_waits_too_long_or_is_rolled_back_are_what_happens(
     holder.batch_execute("ROLLBACK").await.unwrap();
     assert_eq!(in_flight.await.unwrap().outcome(), "applied");
 
-    altered(&server.database, "-- Write in sets", "RAISE EXCEPTION 'no'; -- Write in sets").await;
+    let raise = "RAISE EXCEPTION 'no' USING ERRCODE = 'insufficient_privilege'; -- Write in sets";
+    altered(&server.database, "-- Write in sets", raise).await;
     document.shows("post", "/transfer", "rolled_back", &client.post("/transfer", &direct).await);
 }
 

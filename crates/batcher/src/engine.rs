@@ -515,7 +515,9 @@ impl<T> Engine<T> {
             let fits = if members.is_empty() { whole } else { room };
             let Some(waiting) = self.queue.pop_within(fits) else { break };
             let waited = now - waiting.admitted;
-            let shed = self.codel.sheds(now, waited, self.pace.usual());
+            // Nothing is gained by shedding what would not be followed by a full batch.
+            let stands = self.queue.held().items >= self.limits.batch_items;
+            let shed = self.codel.sheds(now, waited, self.pace.usual()) && stands;
             if waiting.claim.deadline <= now {
                 late.push(waiting);
             } else if waited >= self.limits.queue_wait || (shed && !self.closed) {

@@ -29,7 +29,7 @@ SELECT seq, kind, ledger, id, flags, created_at, batch_kind, items, applied, rej
     SELECT seq, 3::smallint, ledger, id, NULL, created_at, NULL, NULL, NULL, NULL, NULL
       FROM giro.expired_holds
   ) AS decided
- ORDER BY seq, kind";
+ ORDER BY seq, kind, ledger, id";
 
 /// A row of `giro.batch_log`, and what was found under its number.
 struct Batch {

@@ -61,13 +61,12 @@ pub(super) fn cancel(limits: &RequestLimits, schemas: &mut Schemas) -> Operation
         ),
         replies::bad_request(bad),
         replies::rejected(examples::cancelled()),
-        replies::shed(Some(id)),
         replies::unknown_or(Some(id), vec![("unread", cancel::unread(id))]),
         replies::no_method(),
     ];
     let operation =
         OperationBuilder::new().parameter(parameters::id()).parameter(parameters::ledger());
-    answered(parameters::headers(operation), replies)
+    answered(parameters::headers(operation), replies.into_iter().chain(replies::shed(Some(id))))
         .tag("Transfers")
         .operation_id(Some("cancel_transfer"))
         .summary(Some("Settle a transfer's id for good"))
@@ -124,11 +123,11 @@ fn one<R: Described>(limits: &RequestLimits, sent: Ref, applied: Ref) -> Operati
         replies::ok("Applied, now or before (`replayed`)", applied, R::applied()),
         replies::bad_request(bad),
         replies::rejected(R::rejected()),
-        replies::shed(id),
         replies::unknown(id),
         replies::no_method(),
     ];
-    answered(operation, replies.into_iter().chain(replies::unread(limits.body_bytes)))
+    let others = replies::shed(id).into_iter().chain(replies::unread(limits.body_bytes));
+    answered(operation, replies.into_iter().chain(others))
 }
 
 fn many<R: Described>(
@@ -149,11 +148,11 @@ fn many<R: Described>(
     let replies = [
         replies::ok(text, array(Schema::from(item), limits), R::answered_many()),
         replies::bad_request(bad),
-        replies::shed(None),
         replies::unknown(None),
         replies::no_method(),
     ];
-    answered(operation, replies.into_iter().chain(replies::unread(limits.bulk_body_bytes)))
+    let others = replies::shed(None).into_iter().chain(replies::unread(limits.bulk_body_bytes));
+    answered(operation, replies.into_iter().chain(others))
 }
 
 fn array(item: impl Into<RefOr<Schema>>, limits: &RequestLimits) -> RefOr<Schema> {

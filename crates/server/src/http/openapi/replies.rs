@@ -8,6 +8,7 @@ use crate::http::problem::Problem;
 use crate::http::read;
 use crate::http::submit::RequestLimits;
 use crate::outcome::{Outcome, ShedReason};
+use axum::http::StatusCode;
 use giro_batcher::TicketError;
 use giro_ledger::{Id, Reason};
 use serde_json::Value;
@@ -63,13 +64,28 @@ pub(super) fn rejected(examples: Examples<Problem>) -> Reply {
     ("422", refused(text, problem_with::<Reason>(Outcome::Rejected), examples).into())
 }
 
-/// A request that did not run.
-pub(super) fn shed(id: Option<Id>) -> Reply {
+/// A request that did not run. What is refused before its body is read has no id.
+pub(super) fn shed(id: Option<Id>) -> [Reply; 2] {
     let text = "It never ran, or was rolled back: send it again. Without a `reason`: the database did \
                 not answer a dry run";
-    let examples = ShedReason::ALL.map(|reason| (reason.name(), named(Problem::shed(reason), id)));
-    let schema = problem_perhaps_with::<ShedReason>(Outcome::NotApplied);
-    ("503", refused(text, schema, examples.into()).into())
+    let unread = |reason: &ShedReason| {
+        let later = [ShedReason::QueueDelay, ShedReason::Deadline, ShedReason::RolledBack];
+        !later.contains(reason)
+    };
+    let example = |reason: ShedReason| {
+        let id = id.filter(|_| !unread(&reason));
+        (reason.name(), named(Problem::shed(reason), id))
+    };
+    let (too_many, unavailable): (Vec<_>, Vec<_>) = ShedReason::ALL
+        .into_iter()
+        .partition(|reason| reason.status() == StatusCode::TOO_MANY_REQUESTS);
+    let replies = |reasons: Vec<ShedReason>| reasons.into_iter().map(example).collect();
+    let share = "Others wait as well, and this client holds its share of the queue";
+    let schema = || problem_perhaps_with::<ShedReason>(Outcome::NotApplied);
+    [
+        ("429", refused(share, schema(), replies(too_many)).into()),
+        ("503", refused(text, schema(), replies(unavailable)).into()),
+    ]
 }
 
 /// A request whose result is not known.
