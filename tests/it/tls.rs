@@ -4,7 +4,7 @@ use giro_ledger::{Connector, schema::migrate};
 use giro_server::{App, Config, DatabaseUrl};
 use giro_tests::cluster::{self, TestCluster};
 use giro_tests::{TestDatabase, TestServer, database::connect, eventually};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,8 @@ impl Authority {
     ) -> (PathBuf, PathBuf) {
         let key = KeyPair::generate().unwrap();
         let mut subject = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        // With its issuer's name, it would pass for self-signed.
+        subject.distinguished_name.push(DnType::CommonName, name);
         change(&mut subject);
         let certificate = subject.signed_by(&key, &self.issuer).unwrap();
         let (crt, pem) = (directory.join("of.crt"), directory.join("of.key"));
