@@ -30,4 +30,5 @@ mod slow_clients;
 mod sql_examples;
 mod stalled;
 mod structure;
+mod tls;
 mod verify;

@@ -278,7 +278,11 @@ impl Shared {
         let highest = self.highest.subscribe();
         match self.tls.connector.clone().filter(|_| mode != DriverMode::Disable) {
             Some(tls) => {
-                let connected = config.connect(tls).await.map_err(explain)?;
+                let connected = config.connect(tls).await;
+                let connected = connected.map_err(|error| match unproven(&error) {
+                    true if !proves_itself => ConnectError::Unproven,
+                    _ => explain(error),
+                })?;
                 Ok(Session::start(connected, name, highest))
             }
             None => Ok(Session::start(config.connect(NoTls).await?, name, highest)),
@@ -326,6 +330,11 @@ fn driver_mode(mode: SslMode, address: Option<IpAddr>) -> DriverMode {
         }
         _ => DriverMode::Require,
     }
+}
+
+/// The server did not, or could not, prove by channel binding that it knows the password.
+fn unproven(error: &tokio_postgres::Error) -> bool {
+    crate::describe::describe(error).contains("channel binding")
 }
 
 fn may_be_elsewhere(host: &Host) -> bool {

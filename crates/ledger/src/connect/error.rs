@@ -71,6 +71,12 @@ pub enum ConnectError {
          sslmode=disable allows that"
     )]
     NoTls,
+    /// Nothing shows that the server is the right one, so it did not get the password.
+    #[error(
+        "the server did not prove that it knows the password (channel binding), and sslmode=require \
+         checks no certificate: use sslmode=verify-full, or allow it with channel_binding=prefer"
+    )]
+    Unproven,
     /// No TLS session that can be trusted came about.
     #[error("no TLS: {0}")]
     Tls(String),
@@ -163,6 +169,7 @@ impl ConnectError {
             },
             Self::Hosts(hosts) => hosts.iter().any(|(_, error)| error.may_pass()),
             Self::NoTls
+            | Self::Unproven
             | Self::Tls(_)
             | Self::StandbyAsked
             | Self::NotDurable(_)
@@ -178,7 +185,7 @@ impl ConnectError {
             Self::Timeout(_) => "timeout",
             Self::Postgres(error) => error.code().map_or("network", |code| code.code()),
             Self::Name(_) => "dns",
-            Self::NoTls | Self::Tls(_) => "tls",
+            Self::NoTls | Self::Unproven | Self::Tls(_) => "tls",
             Self::Password(_) => "passfile",
             Self::InRecovery => "in_recovery",
             Self::ReadOnly => "read_only",
