@@ -25,6 +25,9 @@ mod health;
 /// Scrapes and probes come by themselves again: an idle connection only keeps others out.
 const ADMIN_IDLE_MAX: Duration = Duration::from_secs(5);
 
+/// On the average: with HTTP/1 there is one, with HTTP/2 some have many.
+const REQUESTS_PER_CONNECTION: usize = 4;
+
 /// A running server.
 pub struct App {
     api_address: SocketAddr,
@@ -146,6 +149,8 @@ impl App {
         });
         let connections = ConnectionLimits {
             connections: config.server.max_connections,
+            requests: config.server.max_connections.saturating_mul(REQUESTS_PER_CONNECTION),
+            write: config.server.write_timeout.0,
             idle: config.server.idle_timeout.0,
             header: config.server.header_timeout.0,
             client_header: config.server.client_header.as_ref().and_then(|name| name.parse().ok()),
