@@ -10,6 +10,7 @@ mod expiry;
 mod faults;
 mod filters;
 mod history;
+mod http_abuse;
 mod idempotency;
 mod model;
 mod openapi;

@@ -112,7 +112,7 @@ impl Activity {
         let idle = if is_closing { limits.idle.min(LEAVING) } else { limits.idle };
         let oldest = self.replies().ready.iter().map(|(_, at)| *at).min();
         let untaken = oldest.map_or(Duration::ZERO, |at| elapsed(at, now));
-        if self.resets.load(Ordering::Relaxed) > RESETS_MAX {
+        if self.is_http2() && self.resets.load(Ordering::Relaxed) > RESETS_MAX {
             Some(Overdue::Resets)
         } else if self.header.elapsed(now) > limits.header {
             Some(Overdue::Header)
@@ -142,6 +142,8 @@ impl Activity {
 pub(super) struct Exchange {
     activity: Arc<Activity>,
     reply: Option<u64>,
+    /// Its client has waited for the reply.
+    is_taken: bool,
     /// Among all requests that may be under way.
     place: Option<OwnedSemaphorePermit>,
 }
@@ -152,7 +154,7 @@ impl Exchange {
         if !activity.is_http2() {
             activity.header.end();
         }
-        Self { activity: activity.clone(), reply: None, place }
+        Self { activity: activity.clone(), reply: None, is_taken: false, place }
     }
 
     /// It may be served.
@@ -169,14 +171,19 @@ impl Exchange {
         replies.ready.push((number, ready));
         self.reply = Some(number);
     }
+
+    /// All of the reply is on its way.
+    pub(super) fn taken(&mut self) {
+        self.is_taken = true;
+    }
 }
 
 impl Drop for Exchange {
     fn drop(&mut self) {
         let Activity { resets, quiet, exchanges, .. } = &*self.activity;
-        let count = |resets: u32| match self.reply {
-            Some(_) => resets.checked_sub(1),
-            None => resets.checked_add(1),
+        let count = |resets: u32| match self.is_taken {
+            true => resets.checked_sub(1),
+            false => resets.checked_add(1),
         };
         let _ = resets.fetch_update(Ordering::Relaxed, Ordering::Relaxed, count);
         if self.reply.is_some() {

@@ -15,6 +15,9 @@ pub(super) struct Reply {
 impl Reply {
     pub(super) fn new(body: Body, mut exchange: Exchange) -> Self {
         exchange.answered();
+        if body.is_end_stream() {
+            exchange.taken();
+        }
         Self { body, exchange: Some(exchange) }
     }
 }
@@ -31,7 +34,8 @@ impl HttpBody for Reply {
         let is_last = self.body.is_end_stream();
         match polled {
             Poll::Ready(Some(Ok(frame))) if is_last => {
-                let exchange = self.exchange.take();
+                let mut exchange = self.exchange.take();
+                exchange.as_mut().into_iter().for_each(Exchange::taken);
                 let last =
                     frame.map_data(|bytes| Bytes::from_owner(Last { bytes, _exchange: exchange }));
                 Poll::Ready(Some(Ok(last)))
