@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::descriptors;
-use crate::http::serve::{ConnectionLimits, Stage, serve};
+use crate::http::serve::{ConnectionLimits, Stage, listen, serve};
 use crate::http::{self, Accounts, Api, BodyBudget, DryRuns, Intake, Resource, Transfers, admin};
 use crate::metrics::Metrics;
 use engine::{Engine, Requests, Verdicts, server_name};
@@ -98,8 +98,8 @@ impl App {
         let connector = config.connector(url)?;
         descriptors::make_room(config.server.max_connections).map_err(StartError::Descriptors)?;
         greet(&connector, url).await?;
-        let api_listener = bind("server.listen", config.server.listen).await?;
-        let admin_listener = bind("admin.listen", config.admin.listen).await?;
+        let api_listener = bind("server.listen", config.server.listen)?;
+        let admin_listener = bind("admin.listen", config.admin.listen)?;
         let (api_address, admin_address) = (
             address(&api_listener, config.server.listen),
             address(&admin_listener, config.admin.listen),
@@ -219,8 +219,8 @@ impl App {
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listen(address).map_err(|source| StartError::Listen { key, address, source })
 }
 
 /// Where a listener really is, when port 0 was asked for.

@@ -8,10 +8,10 @@ use axum::http::HeaderName;
 use connection::Shared;
 use prometheus::IntGauge;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -48,6 +48,10 @@ impl ConnectionLimits {
     }
 }
 
+/// Connections that wait to be accepted; the kernel allows so many at most (net.core.somaxconn). What is beyond
+/// is dropped without a word, and its client tries again after a second.
+const BACKLOG: u32 = 4096;
+
 /// A listener that nobody connected to for this long can be closed.
 const LAST_CALL: Duration = Duration::from_millis(20);
 const LAST_CALLS_MAX: Duration = Duration::from_millis(200);
@@ -61,6 +65,18 @@ pub(crate) enum Stage {
     Draining,
     /// Connections are closed.
     Stopping,
+}
+
+/// Listens on an address.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart must not wait for the connections of before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }
 
 /// Serves until the last stage of a stop, then lets every connection finish its request and returns
