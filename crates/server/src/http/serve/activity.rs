@@ -105,11 +105,13 @@ impl Activity {
         self.quiet.begin_anew(self.now());
     }
 
-    /// What has been for longer than its limit.
-    pub(super) fn overdue(&self, limits: &ConnectionLimits) -> Option<Overdue> {
+    /// What has been for longer than its limit. While others wait for a place, who does nothing has no more
+    /// time than who is about to ask.
+    pub(super) fn overdue(&self, limits: &ConnectionLimits, is_full: bool) -> Option<Overdue> {
         let now = self.now();
         let is_closing = self.is_closing.load(Ordering::Relaxed);
-        let idle = if is_closing { limits.idle.min(LEAVING) } else { limits.idle };
+        let idle = if is_full { limits.idle.min(limits.header) } else { limits.idle };
+        let idle = if is_closing { idle.min(LEAVING) } else { idle };
         let oldest = self.replies().ready.iter().map(|(_, at)| *at).min();
         let untaken = oldest.map_or(Duration::ZERO, |at| elapsed(at, now));
         if self.is_http2() && self.resets.load(Ordering::Relaxed) > RESETS_MAX {

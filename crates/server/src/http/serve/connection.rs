@@ -19,6 +19,7 @@ use std::convert::Infallible;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     router: Router,
     limits: ConnectionLimits,
     protocols: auto::Builder<TokioExecutor>,
+    /// Connections that are open.
+    open: AtomicUsize,
     /// Requests under way, over all connections.
     requests: Arc<Semaphore>,
     stop: watch::Receiver<Stage>,
@@ -58,7 +61,7 @@ impl Shared {
     ) -> Self {
         let protocols = protocols(&limits);
         let requests = Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)));
-        Self { router, limits, protocols, requests, stop }
+        Self { router, limits, protocols, open: AtomicUsize::new(0), requests, stop }
     }
 
     /// Serves a connection until its client leaves, is too slow, or the server stops.
@@ -68,7 +71,7 @@ impl Shared {
         peer: IpAddr,
         _place: OwnedSemaphorePermit,
     ) {
-        let _open = self.limits.open.clone().map(Open::new);
+        let _open = Open::new(&self);
         let activity = Arc::new(Activity::new());
         let service = service_fn(|request| {
             // Begun here: a stream may be reset before its task has run at all.
@@ -87,7 +90,7 @@ impl Shared {
             let close = tokio::select! {
                 // An error is the client's doing: a broken request was answered, or the socket is gone.
                 _ = serving.as_mut() => break,
-                _ = tick.tick() => match activity.overdue(&self.limits) {
+                _ = tick.tick() => match activity.overdue(&self.limits, self.is_full()) {
                     // Its client is told which requests will not be served, and has a moment to leave.
                     Some(Overdue::Idle) if activity.is_http2() && !is_closing => true,
                     Some(_) => break,
@@ -137,6 +140,11 @@ impl Shared {
         sleep(LAST_CALLS_MAX).await;
     }
 
+    /// Who connects now has to wait.
+    fn is_full(&self) -> bool {
+        self.open.load(Ordering::Relaxed) >= self.limits.connections
+    }
+
     fn is_stopping(&self) -> bool {
         *self.stop.borrow() != Stage::Serving
     }
@@ -168,17 +176,19 @@ fn protocols(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
 }
 
 /// Counts a connection as open while it lives.
-struct Open(IntGauge);
+struct Open(Arc<Shared>);
 
 impl Open {
-    fn new(gauge: IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.open.fetch_add(1, Ordering::Relaxed);
+        shared.limits.open.iter().for_each(IntGauge::inc);
+        Self(shared.clone())
     }
 }
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.open.fetch_sub(1, Ordering::Relaxed);
+        self.0.limits.open.iter().for_each(IntGauge::dec);
     }
 }
