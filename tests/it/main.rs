@@ -15,6 +15,7 @@ mod faults;
 mod fence;
 mod filters;
 mod history;
+mod http_abuse;
 mod idempotency;
 mod model;
 mod openapi;

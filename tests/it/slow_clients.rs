@@ -81,6 +81,27 @@ async fn slow_clients_that_take_every_connection_lose_them() {
 }
 
 #[tokio::test]
+async fn idle_connections_are_closed_sooner_when_they_keep_others_out() {
+    let server = TestServer::configured(|config| {
+        config.server.header_timeout.0 = Duration::from_millis(300);
+        config.server.idle_timeout.0 = Duration::from_secs(3600);
+        config.server.max_connections = 3;
+    })
+    .await;
+    let mut first = TcpStream::connect(server.address()).await.unwrap();
+    let account = json!({"id": 1});
+    assert_eq!(server.client.post("/account", &account).await.status, 200);
+    let mut idle = Vec::new();
+    for _ in 0..2 {
+        idle.push(TcpStream::connect(server.address()).await.unwrap());
+    }
+    let served = timeout(Duration::from_secs(60), server.client.post("/account", &account));
+    assert_eq!(served.await.expect("a place came free").status, 200);
+    let closed = timeout(Duration::from_secs(60), first.read(&mut [0])).await;
+    assert_eq!(closed.expect("closed").unwrap(), 0);
+}
+
+#[tokio::test]
 async fn more_connections_than_descriptors_are_refused_at_start() {
     let mut config = giro_server::Config::default();
     config.server.max_connections = 1 << 40;

@@ -49,6 +49,11 @@ impl Client {
         Self { address }
     }
 
+    /// Where the server is.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// `GET`
     pub async fn get(&self, path: &str) -> Reply {
         self.send(Method::GET, path, &[], "").await.expect("an answer")

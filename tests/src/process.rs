@@ -61,10 +61,14 @@ impl ServerProcess {
         server
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id().expect("the process runs")
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let id = self.child.id().expect("the process runs");
-        let pid = Pid::from_raw(id as i32).expect("a process id");
+        let pid = Pid::from_raw(self.id() as i32).expect("a process id");
         kill_process(pid, signal).expect("the signal is sent");
     }
 

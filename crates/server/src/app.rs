@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::descriptors;
-use crate::http::serve::{ConnectionLimits, Stage, serve};
+use crate::http::serve::{ConnectionLimits, Stage, listen, serve};
 use crate::http::{self, Accounts, Api, BodyBudget, DryRuns, Intake, Resource, Transfers, admin};
 use crate::metrics::Metrics;
 use giro_batcher::Batcher;
@@ -24,6 +24,9 @@ mod seam;
 
 /// Scrapes and probes come by themselves again: an idle connection only keeps others out.
 const ADMIN_IDLE_MAX: Duration = Duration::from_secs(5);
+
+/// On the average: with HTTP/1 there is one, with HTTP/2 some have many.
+const REQUESTS_PER_CONNECTION: usize = 4;
 
 /// A running server.
 pub struct App {
@@ -95,8 +98,8 @@ impl App {
         let connector = config.connector(url)?;
         descriptors::make_room(config.server.max_connections).map_err(StartError::Descriptors)?;
         greet(&connector, url).await?;
-        let api_listener = bind("server.listen", config.server.listen).await?;
-        let admin_listener = bind("admin.listen", config.admin.listen).await?;
+        let api_listener = bind("server.listen", config.server.listen)?;
+        let admin_listener = bind("admin.listen", config.admin.listen)?;
         let (api_address, admin_address) = (
             address(&api_listener, config.server.listen),
             address(&admin_listener, config.admin.listen),
@@ -145,6 +148,8 @@ impl App {
         });
         let connections = ConnectionLimits {
             connections: config.server.max_connections,
+            requests: config.server.max_connections.saturating_mul(REQUESTS_PER_CONNECTION),
+            write: config.server.write_timeout.0,
             idle: config.server.idle_timeout.0,
             header: config.server.header_timeout.0,
             client_header: config.server.client_header.as_ref().and_then(|name| name.parse().ok()),
@@ -213,8 +218,8 @@ impl App {
     }
 }
 
-async fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+fn bind(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    listen(address).map_err(|source| StartError::Listen { key, address, source })
 }
 
 /// Where a listener really is, when port 0 was asked for.

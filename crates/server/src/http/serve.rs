@@ -1,47 +1,56 @@
 //! Connections: accepted up to a cap, and closed when their client is too slow.
 //!
-//! `axum::serve` has no time-out at all: half a header would hold a connection forever.
+//! HTTP/1.1 and HTTP/2 with prior knowledge, on the same listener. `axum::serve` has no time-out at all:
+//! half a header would hold a connection forever.
 
-use super::client_key::ClientKey;
 use axum::Router;
-use axum::body::Body;
-use axum::http::header::CONNECTION;
-use axum::http::{HeaderName, HeaderValue};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper_util::rt::TokioIo;
+use axum::http::HeaderName;
+use connection::Shared;
 use prometheus::IntGauge;
-use std::convert::Infallible;
 use std::io;
-use std::net::IpAddr;
-use std::pin::{Pin, pin};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
-use tower::ServiceExt;
+use tokio::time::{Instant, sleep, timeout};
+
+mod activity;
+mod connection;
+mod frames;
+mod reply;
+mod watched;
 
 /// What bounds the connections of one listener.
 #[derive(Clone)]
 pub(crate) struct ConnectionLimits {
     /// At a time.
     pub(crate) connections: usize,
+    /// Requests under way at a time, over all connections.
+    pub(crate) requests: usize,
     /// Without a request under way.
     pub(crate) idle: Duration,
     /// From the first byte of a header to its end.
     pub(crate) header: Duration,
+    /// From the moment a reply is ready until it is written.
+    pub(crate) write: Duration,
     /// Header that names the client, else its address does.
     pub(crate) client_header: Option<HeaderName>,
     /// Open connections, where they are counted.
     pub(crate) open: Option<IntGauge>,
 }
 
-/// Bytes of a request's header, at most.
-const HEADER_BYTES_MAX: usize = 16 * 1024;
+impl ConnectionLimits {
+    /// How often a connection is looked at: often enough to keep the shortest limit, and rarely.
+    fn period(&self) -> Duration {
+        let shortest = self.header.min(self.idle).min(self.write);
+        (shortest / 4).clamp(Duration::from_millis(20), Duration::from_secs(1))
+    }
+}
+
+/// Connections that wait to be accepted; the kernel allows so many at most (net.core.somaxconn). What is beyond
+/// is dropped without a word, and its client tries again after a second.
+const BACKLOG: u32 = 4096;
 
 /// A listener that nobody connected to for this long can be closed.
 const LAST_CALL: Duration = Duration::from_millis(20);
@@ -58,6 +67,18 @@ pub(crate) enum Stage {
     Stopping,
 }
 
+/// Listens on an address.
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart must not wait for the connections of before.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
 /// Serves until the last stage of a stop, then lets every connection finish its request and returns
 /// when the last is closed.
 pub(crate) async fn serve(
@@ -67,6 +88,8 @@ pub(crate) async fn serve(
     mut stop: watch::Receiver<Stage>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
+    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
+    let shared = Arc::new(Shared::new(router, limits, stop.clone()));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -75,15 +98,10 @@ pub(crate) async fn serve(
         };
         match accepted {
             Ok((stream, peer, place)) => {
-                tokio::spawn(connection(
-                    stream,
-                    peer,
-                    place,
-                    router.clone(),
-                    limits.clone(),
-                    stop.clone(),
-                ));
+                tokio::spawn(shared.clone().connection(stream, peer, place));
             }
+            // Its client is gone already.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
             // Out of descriptors, most likely: the next attempt would fail at once as well.
             Err(error) => {
                 tracing::warn!("a connection could not be accepted: {error}");
@@ -97,10 +115,9 @@ pub(crate) async fn serve(
     while Instant::now() < last
         && let Ok(Ok((stream, peer, place))) = timeout(LAST_CALL, accept(&listener, &places)).await
     {
-        tokio::spawn(connection(stream, peer, place, router.clone(), limits.clone(), stop.clone()));
+        tokio::spawn(shared.clone().connection(stream, peer, place));
     }
     drop(listener);
-    let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
     drop(places.acquire_many(all).await);
 }
 
@@ -114,182 +131,4 @@ async fn accept(
     // A reply is one small write; waiting for more to send with it only delays it.
     stream.set_nodelay(true)?;
     Ok((stream, peer.ip(), place))
-}
-
-async fn connection(
-    stream: TcpStream,
-    peer: IpAddr,
-    _place: OwnedSemaphorePermit,
-    router: Router,
-    limits: ConnectionLimits,
-    mut stop: watch::Receiver<Stage>,
-) {
-    let _open = limits.open.clone().map(Open::new);
-    let activity = Arc::new(Activity::new());
-    let io = TokioIo::new(Watched { stream, activity: activity.clone() });
-    let seen = activity.clone();
-    let stopped = stop.clone();
-    let client_header = limits.client_header.clone();
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
-        let client = ClientKey::of(peer, request.headers(), client_header.as_ref());
-        request.extensions_mut().insert(client);
-        seen.enter(Phase::Request);
-        let (router, seen, stopped) = (router.clone(), seen.clone(), stopped.clone());
-        async move {
-            let mut response = router.oneshot(request.map(Body::new)).await?;
-            if *stopped.borrow() != Stage::Serving {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            seen.enter(Phase::Idle);
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let mut http = http1::Builder::new();
-    // The phases below bound the header; hyper's own timer cannot tell idle from slow.
-    http.header_read_timeout(None).max_buf_size(HEADER_BYTES_MAX).half_close(false);
-    let mut serving = pin!(http.serve_connection(io, service));
-    let period = (limits.header.min(limits.idle) / 4)
-        .clamp(Duration::from_millis(20), Duration::from_secs(1));
-    let mut tick = interval(period);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut closing = pin!(async {
-        let _ = stop.wait_for(|stage| *stage == Stage::Stopping).await;
-        // A request may be on its way; hyper would close under it.
-        sleep(LAST_CALLS_MAX).await;
-    });
-    let mut closed = false;
-    loop {
-        tokio::select! {
-            // An error is the client's doing: a broken request was answered, or the socket is gone.
-            _ = serving.as_mut() => break,
-            _ = tick.tick() => {
-                if activity.is_overdue(&limits) {
-                    break;
-                }
-            }
-            () = closing.as_mut(), if !closed => {
-                closed = true;
-                serving.as_mut().graceful_shutdown();
-            }
-        }
-    }
-}
-
-/// Counts a connection as open while it lives.
-struct Open(IntGauge);
-
-impl Open {
-    fn new(gauge: IntGauge) -> Self {
-        gauge.inc();
-        Self(gauge)
-    }
-}
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// What a connection is doing.
-#[derive(Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
-enum Phase {
-    /// Nothing has arrived since it was opened or last answered.
-    Idle = 0,
-    /// Part of a header has arrived.
-    Header = 1,
-    /// A request is under way; its handler has time-outs of its own.
-    Request = 2,
-}
-
-/// The phase of a connection, and since when.
-struct Activity {
-    opened: Instant,
-    phase: AtomicU8,
-    /// Milliseconds since it was opened.
-    since: AtomicU64,
-}
-
-impl Activity {
-    fn new() -> Self {
-        let phase = AtomicU8::new(Phase::Idle as u8);
-        Self { opened: Instant::now(), phase, since: AtomicU64::new(0) }
-    }
-
-    fn enter(&self, phase: Phase) {
-        self.since.store(self.opened.elapsed().as_millis() as u64, Ordering::Relaxed);
-        self.phase.store(phase as u8, Ordering::Relaxed);
-    }
-
-    fn received(&self) {
-        if self.is_idle() {
-            self.enter(Phase::Header);
-        }
-    }
-
-    fn is_idle(&self) -> bool {
-        self.phase.load(Ordering::Relaxed) == Phase::Idle as u8
-    }
-
-    fn is_overdue(&self, limits: &ConnectionLimits) -> bool {
-        let since = Duration::from_millis(self.since.load(Ordering::Relaxed));
-        let elapsed = self.opened.elapsed().saturating_sub(since);
-        match self.phase.load(Ordering::Relaxed) {
-            phase if phase == Phase::Idle as u8 => elapsed > limits.idle,
-            phase if phase == Phase::Header as u8 => elapsed > limits.header,
-            _ => false,
-        }
-    }
-}
-
-/// A stream that notes when something arrives.
-struct Watched {
-    stream: TcpStream,
-    activity: Arc<Activity>,
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.activity.received();
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
 }

@@ -131,13 +131,14 @@ pub(super) fn shared(limits: &RequestLimits) -> [(&'static str, Response); 5] {
         |text, name, example| refused(text, problem(Outcome::NotApplied), vec![(name, example)]);
     let not_read = |text, name, example| refused(text, any_problem(), vec![(name, example)]);
     let too_slow = body::too_slow(limits.body_timeout);
+    let not_plain = vec![("not_json", body::not_json()), ("encoded", body::encoded())];
     let mut no_method = not_applied("Not a method of this path", "no_method", Problem::no_method());
     let allow = header("The methods that the path takes", Type::String);
     no_method.headers.insert("Allow".into(), allow.into());
     [
         ("MethodNotAllowed", no_method),
         ("TooSlow", not_applied("The body was not complete in time", "too_slow", too_slow)),
-        ("NotJson", not_applied("The body is not JSON", "not_json", body::not_json())),
+        ("NotJson", refused("The body is not plain JSON", problem(Outcome::NotApplied), not_plain)),
         (
             "Unavailable",
             not_read("The database does not answer", "unavailable", read::unavailable()),
