@@ -59,8 +59,9 @@ pub use id::Id;
 pub use lane::{Lane, Prepared};
 pub use metrics::Metrics;
 pub use readers::{
-    AccountById, BalanceAt, BalanceRecord, DryRun, ListAccounts, ListBalances, ListTransfers,
-    Moment, Order, Page, Read, ReadError, Readers, Side, Span, TransferById, TransferState,
+    AccountById, BalanceAt, BalanceRecord, DryRun, ListAccounts, ListBalances, ListTransfers, Load,
+    Moment, Order, Page, Read, ReadError, ReadLoad, Readers, Side, Span, TransferById,
+    TransferState,
 };
 pub use reason::Reason;
 pub use timestamp::Timestamp;

@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 mod health;
+mod pressure;
 mod seam;
 
 /// Scrapes and probes come by themselves again: an idle connection only keeps others out.
@@ -134,6 +135,16 @@ impl App {
         let lanes = vec![lanes, account_lanes];
         let readiness = readiness(stop.clone(), lanes.clone());
         background.spawn(sample(metrics.clone(), lanes, readers.clone()));
+        let batchers = (transfers.clone(), accounts.clone());
+        background.spawn(pressure::watch(
+            readers.clone(),
+            config.database.lanes,
+            metrics.clone(),
+            move |pressure| {
+                batchers.0.set_pressure(pressure);
+                batchers.1.set_pressure(pressure);
+            },
+        ));
 
         let limits = request_limits(config);
         let bodies =

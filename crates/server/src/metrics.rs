@@ -1,4 +1,6 @@
 use crate::outcome::Outcome;
+use giro_batcher::Pressure;
+use giro_ledger::Load;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
@@ -23,6 +25,14 @@ pub(crate) struct Metrics {
     pub(crate) lanes_connected: IntGauge,
     /// Sessions for reads, by state.
     pub(crate) read_sessions: IntGaugeVec,
+    /// What the database's own state allows: 0 everything, 1 half the queue, 2 nothing new.
+    database_pressure: IntGauge,
+    /// Sessions of the server's login that wait for somebody else, by what for.
+    database_waits: IntGaugeVec,
+    /// Sessions of all clients of PostgreSQL.
+    database_connections: IntGauge,
+    /// Sessions that ordinary clients of PostgreSQL may open.
+    database_connections_max: IntGauge,
 }
 
 impl Metrics {
@@ -53,6 +63,14 @@ impl Metrics {
             &["state"],
         )?;
         registry.register(Box::new(read_sessions.clone()))?;
+        let database_waits = IntGaugeVec::new(
+            Opts::new(
+                "giro_database_sessions",
+                "Sessions of the server's login that wait for somebody else, by what for.",
+            ),
+            &["state"],
+        )?;
+        registry.register(Box::new(database_waits.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         let build_info = IntGaugeVec::new(
             Opts::new("giro_build_info", "Always 1; the labels say what runs."),
@@ -86,7 +104,34 @@ impl Metrics {
             )?,
             lanes_connected: gauge("lanes_connected", "Those of them that are there.")?,
             read_sessions,
+            database_pressure: gauge(
+                "database_pressure",
+                "What the database's own state allows: 0 everything, 1 half the queue, 2 nothing new.",
+            )?,
+            database_waits,
+            database_connections: gauge(
+                "database_connections",
+                "Sessions of all clients of PostgreSQL.",
+            )?,
+            database_connections_max: gauge(
+                "database_connections_max",
+                "Sessions that ordinary clients of PostgreSQL may open.",
+            )?,
         })
+    }
+
+    /// How the database was found, if it could be looked at.
+    pub(crate) fn database(&self, load: Option<&Load>, pressure: Pressure) {
+        self.database_pressure.set(match pressure {
+            Pressure::Accept => 0,
+            Pressure::Throttle => 1,
+            Pressure::Reject => 2,
+        });
+        let Some(load) = load else { return };
+        self.database_waits.with_label_values(&["lock_wait"]).set(load.lock_waits);
+        self.database_waits.with_label_values(&["standby_wait"]).set(load.standby_waits);
+        self.database_connections.set(load.connections);
+        self.database_connections_max.set(load.connections_max);
     }
 
     pub(crate) fn answered(&self, route: &str, status: u16, seconds: f64) {

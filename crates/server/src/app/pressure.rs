@@ -1,0 +1,58 @@
+//! What the database's own state allows: looked at every second, before it shows in the batches.
+
+use crate::metrics::Metrics;
+use giro_batcher::Pressure;
+use giro_ledger::{Load, ReadLoad, Readers};
+use std::time::Duration;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+const PERIOD: Duration = Duration::from_secs(1);
+
+/// A look that takes longer says nothing: batches and breaker will.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// Tells the batchers, forever.
+pub(super) async fn watch(
+    readers: Readers,
+    lanes: usize,
+    metrics: Metrics,
+    tell: impl Fn(Pressure) + Send,
+) {
+    let mut tick = interval(PERIOD);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        let load = readers.read(&ReadLoad, Instant::now() + PATIENCE).await;
+        let pressure = load.as_ref().map_or(Pressure::Accept, |load| judge(load, lanes));
+        tell(pressure);
+        metrics.database(load.ok().as_ref(), pressure);
+    }
+}
+
+/// A standby that all lanes wait for takes nothing on; a lock that all lanes wait for, or a database
+/// without a session to spare for the next reconnect, takes half.
+fn judge(load: &Load, lanes: usize) -> Pressure {
+    let all = |waits: i64| usize::try_from(waits).is_ok_and(|waits| waits >= lanes);
+    if all(load.standby_waits) {
+        Pressure::Reject
+    } else if all(load.lock_waits) || load.connections >= load.connections_max {
+        Pressure::Throttle
+    } else {
+        Pressure::Accept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_all_lanes_wait_for_decides() {
+        let calm = Load { lock_waits: 0, standby_waits: 0, connections: 9, connections_max: 10 };
+        assert_eq!(judge(&calm, 2), Pressure::Accept);
+        assert_eq!(judge(&Load { lock_waits: 1, ..calm }, 2), Pressure::Accept);
+        assert_eq!(judge(&Load { lock_waits: 2, ..calm }, 2), Pressure::Throttle);
+        assert_eq!(judge(&Load { connections: 10, ..calm }, 2), Pressure::Throttle);
+        assert_eq!(judge(&Load { standby_waits: 2, lock_waits: 2, ..calm }, 2), Pressure::Reject);
+    }
+}
