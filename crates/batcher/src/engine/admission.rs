@@ -39,7 +39,7 @@ impl<T> Engine<T> {
             return Some(SubmitError::QueueFull);
         }
         // What was learnt under trouble must not keep out what would show that it has passed.
-        if self.is_idle() {
+        if self.is_idle() && self.pressure != Pressure::Reject {
             return None;
         }
         let limit = self.item_limit(now);
