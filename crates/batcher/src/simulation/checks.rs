@@ -23,6 +23,8 @@ pub(super) const TIMER_LATE: Duration = Duration::from_millis(1);
 pub(super) struct Course {
     pub(super) sends: u32,
     in_flight: Option<u64>,
+    /// How many were in its last batch.
+    among: usize,
     pub(super) in_doubt: bool,
     pub(super) rollbacks: u32,
     last: Option<Failure>,
@@ -62,6 +64,9 @@ pub(super) struct Checks {
     paid_batches: u32,
     polls: (Instant, u32),
     breaker: BreakerState,
+    /// Batches applied since it half opened.
+    ramp: u32,
+    abandoned: bool,
 }
 
 impl Checks {
@@ -78,6 +83,8 @@ impl Checks {
             paid_batches: 0,
             polls: (start, 0),
             breaker: BreakerState::Closed,
+            ramp: 0,
+            abandoned: false,
         }
     }
 
@@ -117,6 +124,9 @@ impl Checks {
         self.check_batch(callers, members);
         self.check_fence(context.now, *not_after);
         let fresh = members.iter().all(|waiting| self.courses[waiting.entry.id].sends == 0);
+        if fresh && breaker == BreakerState::HalfOpen {
+            self.check_slow_start(members);
+        }
         if fresh {
             self.fresh(context.now, callers, batch, members);
         } else {
@@ -130,6 +140,7 @@ impl Checks {
             assert_eq!(course.root, root, "two batches were joined");
             course.sends += 1;
             course.in_flight = Some(batch);
+            course.among = members.len();
         }
         let room = if breaker == BreakerState::Closed { self.limits.in_flight } else { 1 };
         let slots = self.lanes.len() * self.limits.in_flight;
@@ -156,6 +167,13 @@ impl Checks {
         }
     }
 
+    /// A database that has just come back gets small batches first: one item, or one request.
+    fn check_slow_start(&self, members: &[Waiting<Request>]) {
+        let items: usize = members.iter().map(|waiting| waiting.claim.size.items).sum();
+        let ramp = (self.limits.batch_items / 16).max(1) << self.ramp;
+        assert!(items <= ramp || members.len() == 1, "a batch of {items} items at the start");
+    }
+
     fn check_fence(&self, now: Instant, not_after: Instant) {
         let fence = not_after - now;
         let longest = self.limits.watchdog * u32::try_from(self.limits.in_flight).unwrap();
@@ -178,10 +196,21 @@ impl Checks {
         }
     }
 
-    fn again(&mut self, context: &Context, members: &[Waiting<Request>]) {
+    fn again(&mut self, context: &mut Context, members: &[Waiting<Request>]) {
         let is_awaited = members.iter().any(|waiting| waiting.claim.deadline > context.now);
         assert!(is_awaited, "sent again, and nobody waits for it");
-        let Course { in_doubt, rollbacks, paid, last, .. } = self.courses[members[0].entry.id];
+        let Course { in_doubt, rollbacks, paid, last, among, .. } =
+            self.courses[members[0].entry.id];
+        match last {
+            Some(Failure::Poisoned) => {
+                assert!(members.len() < among, "a poisoned batch is sent again whole");
+                context.seen.note(Sight::DividedForPoison);
+            }
+            Some(Failure::Locked) if members.len() < among => {
+                context.seen.note(Sight::DividedForLock);
+            }
+            _ => assert_eq!(members.len(), among, "a batch is sent again in part"),
+        }
         assert!(in_doubt || rollbacks < ROLLBACKS_MAX, "sent again after {rollbacks} rollbacks");
         assert!(in_doubt || last != Some(Failure::Broken), "sent again, and will be rolled back");
         if paid {
@@ -190,6 +219,10 @@ impl Checks {
             let earned = 10.0 + f64::from(self.fresh_batches) / 10.0 + elapsed;
             assert!(f64::from(self.paid_batches) <= earned + 1e-6, "the retry budget is overdrawn");
         }
+    }
+
+    pub(super) fn abandoned(&mut self) {
+        self.abandoned = true;
     }
 
     /// A report: the batch is no longer in flight.
@@ -201,7 +234,10 @@ impl Checks {
         }
     }
 
-    pub(super) fn applied(&self, context: &mut Context, members: &[usize]) {
+    pub(super) fn applied(&mut self, context: &mut Context, members: &[usize]) {
+        if self.breaker == BreakerState::HalfOpen {
+            self.ramp += 1;
+        }
         for id in members {
             context.seen.note(Sight::Applied);
             if self.courses[*id].in_doubt {
@@ -259,7 +295,11 @@ impl Checks {
                 assert!(sent && caller.visit.request.poison, "{id} is not poison");
                 context.seen.note(Sight::PoisonFound);
             }
-            Undone::Unknown => assert!(sent && course.in_doubt, "{id} is not in doubt"),
+            Undone::Unknown => {
+                assert!(sent && course.in_doubt, "{id} is not in doubt");
+                let is_over = caller.claim.deadline <= context.now || self.abandoned;
+                assert!(is_over || caller.visit.request.poison, "{id} is given up in doubt");
+            }
             Undone::RolledBack => {
                 assert!(sent && !course.in_doubt, "{id} is in doubt");
                 if course.rollbacks >= ROLLBACKS_MAX {
@@ -300,7 +340,7 @@ impl Checks {
                 BreakerState::HalfOpen => Sight::BreakerHalfOpen,
                 BreakerState::Closed => Sight::BreakerClosedAgain,
             });
-            self.breaker = breaker;
+            (self.breaker, self.ramp) = (breaker, 0);
         }
     }
 

@@ -6,7 +6,7 @@ use super::context::{Context, Event};
 use super::seen::Sight;
 use super::weather::{Attempt, End, Fate, Weather};
 use crate::Failure;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -21,8 +21,8 @@ pub(super) struct Database {
     usual: Duration,
     backends: Vec<Backend>,
     jobs: Vec<Job>,
-    /// Every application ever, by the request's id.
-    applied: BTreeMap<usize, Instant>,
+    /// By id.
+    applied: BTreeSet<usize>,
 }
 
 /// The database's end of a session: it executes batches in the order of their arrival.
@@ -51,12 +51,12 @@ pub(super) struct Answered {
 
 impl Database {
     pub(super) fn new(usual: Duration) -> Self {
-        let (backends, jobs, applied) = (Vec::new(), Vec::new(), BTreeMap::new());
+        let (backends, jobs, applied) = (Vec::new(), Vec::new(), BTreeSet::new());
         Self { weather: Weather::Fair, usual, backends, jobs, applied }
     }
 
     pub(super) fn has_applied(&self, id: usize) -> bool {
-        self.applied.contains_key(&id)
+        self.applied.contains(&id)
     }
 
     /// The weather changes. When it goes down, sessions end: at once or unnoticed, and with or
@@ -154,6 +154,7 @@ impl Database {
             backend.dead = context.chance(0.5);
             context.soon(Event::Ends(session));
         } else if first && !backend.left {
+            let result = if fate.end == End::Garbled { Err(Failure::Unknown) } else { result };
             let wait = context.millis(0.05, 0.5);
             context.after(wait, Event::Answered(Answered { batch, result }));
         }
@@ -181,11 +182,9 @@ impl Database {
             return Err(Failure::Poisoned);
         }
         for request in &job.members {
-            if !self.applied.contains_key(&request.id) {
-                self.applied.insert(request.id, context.now);
-                if is_zombie {
-                    context.seen.note(Sight::ZombieApplied);
-                }
+            let is_first = self.applied.insert(request.id);
+            if is_first && is_zombie {
+                context.seen.note(Sight::ZombieApplied);
             }
         }
         Ok(())

@@ -13,7 +13,8 @@ pub(super) enum Sight {
     BreakerHalfOpen,
     BreakerClosedAgain,
     WatchdogFired,
-    Divided,
+    DividedForPoison,
+    DividedForLock,
     PoisonFound,
     RowsLocked,
     DelayShed,
@@ -36,7 +37,7 @@ pub(super) enum Sight {
 }
 
 impl Sight {
-    const ALL: [Self; 30] = [
+    const ALL: [Self; 31] = [
         Self::Applied,
         Self::ZombieApplied,
         Self::ZombieFenced,
@@ -47,7 +48,8 @@ impl Sight {
         Self::BreakerHalfOpen,
         Self::BreakerClosedAgain,
         Self::WatchdogFired,
-        Self::Divided,
+        Self::DividedForPoison,
+        Self::DividedForLock,
         Self::PoisonFound,
         Self::RowsLocked,
         Self::DelayShed,

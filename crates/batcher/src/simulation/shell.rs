@@ -6,14 +6,14 @@ use super::context::{Context, Event};
 use super::database::{Answered, Database};
 use crate::Failure;
 use crate::engine::{Action, Sending, Undone, Waiting};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What became of an action, as the engine will be told.
 #[derive(Debug)]
 pub(super) enum Report {
     Ended { lane: usize, session: usize },
     Applied { batch: u64, members: Vec<usize> },
-    Failed { batch: u64, members: Vec<Waiting<Request>>, failure: Failure },
+    Failed { batch: u64, session: usize, members: Vec<Waiting<Request>>, failure: Failure },
 }
 
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub(super) struct Shell {
     pub(super) connecting: Vec<bool>,
     /// By session: its lane, and whether it has ended.
     opened: Vec<(usize, bool)>,
+    /// Sessions of which a report says that they are not to be used again.
+    unusable: BTreeSet<usize>,
     /// Batches whose sends have not ended.
     tasks: BTreeMap<u64, Task>,
     /// No longer driven: nothing is reported, and nothing done.
@@ -74,8 +76,9 @@ impl Shell {
         let Sending { lane, batch, members, not_after } = sending;
         let session = self.sessions[lane];
         let session = session.expect("a batch is sent on a lane without a session");
+        assert!(!self.unusable.contains(&session), "a session is used that should be dropped");
         if self.opened[session].1 {
-            return context.soon(failed(batch, members, Failure::Unknown));
+            return context.soon(failed(batch, session, members, Failure::Unknown));
         }
         let requests = members.iter().map(|waiting| waiting.entry).collect();
         database.send(context, session, batch, requests, not_after);
@@ -107,7 +110,7 @@ impl Shell {
         database.leave(session);
         context.soon(Event::Report(Report::Ended { lane: *lane, session }));
         for (batch, task) in self.tasks.extract_if(.., |_, task| task.session == session) {
-            context.soon(failed(batch, task.members, Failure::Unknown));
+            context.soon(failed(batch, session, task.members, Failure::Unknown));
         }
     }
 
@@ -119,7 +122,7 @@ impl Shell {
         answered: Answered,
     ) {
         let Answered { batch, result } = answered;
-        let Some(Task { members, .. }) = self.tasks.remove(&batch) else { return };
+        let Some(Task { session, members }) = self.tasks.remove(&batch) else { return };
         match result {
             Ok(()) => {
                 let members: Vec<_> = members.iter().map(|waiting| waiting.entry.id).collect();
@@ -128,7 +131,14 @@ impl Shell {
                 }
                 context.soon(Event::Report(Report::Applied { batch, members }));
             }
-            Err(failure) => context.soon(failed(batch, members, failure)),
+            Err(failure) => context.soon(failed(batch, session, members, failure)),
+        }
+    }
+
+    /// A send on this session has failed.
+    pub(super) fn failed(&mut self, session: usize, failure: Failure) {
+        if matches!(failure, Failure::Unknown | Failure::WrongSession) {
+            self.unusable.insert(session);
         }
     }
 
@@ -155,6 +165,6 @@ impl Shell {
     }
 }
 
-fn failed(batch: u64, members: Vec<Waiting<Request>>, failure: Failure) -> Event {
-    Event::Report(Report::Failed { batch, members, failure })
+fn failed(batch: u64, session: usize, members: Vec<Waiting<Request>>, failure: Failure) -> Event {
+    Event::Report(Report::Failed { batch, session, members, failure })
 }

@@ -52,7 +52,7 @@ pub(super) fn report(report: &Report) -> String {
     match report {
         Report::Ended { lane, session } => format!("lane {lane}: session {session} has ended"),
         Report::Applied { batch, .. } => format!("batch {batch}: applied"),
-        Report::Failed { batch, members, failure } => {
+        Report::Failed { batch, members, failure, .. } => {
             format!("batch {batch}: {failure:?}: {:?}", ids(members))
         }
     }

@@ -42,6 +42,8 @@ pub(super) enum End {
     CutDuring,
     /// The session ends after the batch was applied and before the answer.
     CutAfter,
+    /// The answer cannot be read; the session seems well.
+    Garbled,
 }
 
 /// What will become of an attempt to open a session.
@@ -92,6 +94,7 @@ impl Weather {
                     End::CutBefore,
                     End::CutDuring,
                     End::CutAfter,
+                    End::Garbled,
                     End::RollBack(Failure::Contended),
                     End::RollBack(Failure::Exhausted),
                     End::RollBack(Failure::WrongSession),

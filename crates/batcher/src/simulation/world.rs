@@ -175,6 +175,7 @@ impl World {
         self.context.note(|| format!("abandon, stops: {stops}"));
         let queued = self.checks.queued_items();
         let (items, answers) = self.engine.abandon();
+        self.checks.abandoned();
         assert_eq!(items, queued, "what was still queued");
         for (entries, undone) in answers {
             self.give_back(entries, undone);
@@ -248,11 +249,7 @@ impl World {
 
     fn count(&mut self) {
         let counts = self.engine.take_counts();
-        for (count, sight) in
-            [(counts.watchdogs, Sight::WatchdogFired), (counts.divisions, Sight::Divided)]
-        {
-            (0..count).for_each(|_| self.context.seen.note(sight));
-        }
+        (0..counts.watchdogs).for_each(|_| self.context.seen.note(Sight::WatchdogFired));
     }
 
     fn connected(&mut self, lane: usize, opened: bool) {
@@ -287,7 +284,8 @@ impl World {
                 self.checks.applied(&mut self.context, &members);
                 self.engine.applied(now, batch);
             }
-            Report::Failed { batch, members, failure } => {
+            Report::Failed { batch, session, members, failure } => {
+                self.shell.failed(session, failure);
                 self.checks.ended(now, batch);
                 self.checks.failed(&members, failure);
                 self.engine.failed(now, batch, members, failure);
