@@ -18,6 +18,14 @@ const POLLS_MAX: u32 = 300;
 /// Timers fire late by up to this.
 pub(super) const TIMER_LATE: Duration = Duration::from_millis(1);
 
+/// Whoever is woken comes so soon.
+const WAKE_LATE: Duration = Duration::from_millis(1);
+
+/// The longest wait between two sends, after so many.
+fn backoff(sends: u32) -> Duration {
+    Duration::from_millis(10 << (sends - 1).min(7)).min(Duration::from_secs(1))
+}
+
 /// What was seen of one request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Course {
@@ -28,6 +36,8 @@ pub(super) struct Course {
     pub(super) in_doubt: bool,
     pub(super) rollbacks: u32,
     last: Option<Failure>,
+    /// Since when it waits to be sent again.
+    failed: Option<Instant>,
     /// Sending it again takes from the retry budget.
     paid: bool,
     /// The batch that it was first in.
@@ -58,6 +68,11 @@ pub(super) struct Checks {
     lanes: Vec<Lane>,
     /// By batch: its lane. Sent, and not reported yet.
     unreported: BTreeMap<u64, usize>,
+    /// By batch that failed: its members that wait to be sent again.
+    waiting: BTreeMap<u64, BTreeSet<usize>>,
+    /// Since when some lane has had room; and since when for a new batch.
+    room_since: Option<Instant>,
+    open_since: Option<Instant>,
     queued: Size,
     newest: Option<u64>,
     fresh_batches: u32,
@@ -77,6 +92,9 @@ impl Checks {
             roots: BTreeMap::new(),
             lanes: vec![Lane::default(); lanes],
             unreported: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            room_since: None,
+            open_since: None,
             queued: Size { items: 0, bytes: 0 },
             newest: None,
             fresh_batches: 0,
@@ -128,24 +146,28 @@ impl Checks {
             self.check_slow_start(members);
         }
         if fresh {
+            self.check_prompt(context.now, callers, members[0].entry.id);
             self.fresh(context.now, callers, batch, members);
         } else {
+            self.check_prompt(context.now, callers, members[0].entry.id);
             self.again(context, members);
         }
         let root = self.courses[members[0].entry.id].root;
         self.roots.get_mut(&root).expect("a root").sends += 1;
         for waiting in members {
+            self.no_longer_waits(waiting.entry.id);
             let course = &mut self.courses[waiting.entry.id];
             assert_eq!(course.in_flight, None, "{:?} is in two batches", waiting.entry);
             assert_eq!(course.root, root, "two batches were joined");
             course.sends += 1;
-            course.in_flight = Some(batch);
+            (course.in_flight, course.failed) = (Some(batch), None);
             course.among = members.len();
         }
         let room = if breaker == BreakerState::Closed { self.limits.in_flight } else { 1 };
         let slots = self.lanes.len() * self.limits.in_flight;
         self.unreported.insert(batch, *lane);
-        assert!(!fresh || self.unreported.len() <= slots, "a new batch without a slot");
+        let taken = self.unreported.len() + self.waiting.len();
+        assert!(!fresh || taken <= slots, "a new batch without a slot");
         let lane = &mut self.lanes[*lane];
         lane.in_flight.insert(batch);
         lane.head_since.get_or_insert(context.now);
@@ -174,10 +196,29 @@ impl Checks {
         assert!(items <= ramp || members.len() == 1, "a batch of {items} items at the start");
     }
 
+    /// While there is room, nothing waits longer than its linger or its backoff.
+    pub(super) fn check_prompt(&self, now: Instant, callers: &Callers, id: usize) {
+        let course = &self.courses[id];
+        let (since, wait, room) = match course.failed {
+            None => (callers.all[id].admitted, self.limits.batch_wait, self.open_since),
+            Some(failed) => (failed, backoff(course.sends), self.room_since),
+        };
+        let Some(room) = room else { return };
+        let due = (since + wait).max(room) + TIMER_LATE + WAKE_LATE;
+        assert!(now <= due, "{id} waits since {:?}, and there is room", now - since);
+    }
+
     fn check_fence(&self, now: Instant, not_after: Instant) {
         let fence = not_after - now;
         let longest = self.limits.watchdog * u32::try_from(self.limits.in_flight).unwrap();
         assert!(fence >= self.limits.watchdog && fence <= longest, "a fence after {fence:?}");
+    }
+
+    fn no_longer_waits(&mut self, id: usize) {
+        self.waiting.retain(|_, members| {
+            members.remove(&id);
+            !members.is_empty()
+        });
     }
 
     fn fresh(&mut self, now: Instant, callers: &Callers, batch: u64, members: &[Waiting<Request>]) {
@@ -246,12 +287,18 @@ impl Checks {
         }
     }
 
-    pub(super) fn failed(&mut self, members: &[Waiting<Request>], failure: Failure) {
+    pub(super) fn failed(
+        &mut self,
+        now: Instant,
+        batch: u64,
+        members: &[Waiting<Request>],
+        failure: Failure,
+    ) {
         let mut divides = members.len() > 1 && failure == Failure::Poisoned;
         for waiting in members {
             let course = &mut self.courses[waiting.entry.id];
             course.in_flight = None;
-            course.last = Some(failure);
+            (course.last, course.failed) = (Some(failure), Some(now));
             match failure {
                 Failure::Unknown => course.in_doubt = true,
                 Failure::Poisoned => {}
@@ -262,6 +309,8 @@ impl Checks {
             let rolled_back = !matches!(failure, Failure::Unknown | Failure::Poisoned);
             course.paid = rolled_back && !divides && !course.in_doubt;
         }
+        let ids = members.iter().map(|waiting| waiting.entry.id);
+        self.waiting.insert(batch, ids.collect());
         let root = self.courses[members[0].entry.id].root;
         let root = self.roots.get_mut(&root).expect("a root");
         match (divides, failure) {
@@ -309,7 +358,12 @@ impl Checks {
                 }
             }
         }
-        if !sent {
+        if self.courses[id].failed.is_some() && !self.abandoned {
+            self.check_prompt(context.now, callers, id);
+        }
+        if sent {
+            self.no_longer_waits(id);
+        } else {
             self.unqueued(caller.claim.size);
         }
     }
@@ -319,9 +373,20 @@ impl Checks {
         self.lanes[lane] = Lane::default();
     }
 
+    /// Whether the engine may drop the session of a lane that seems well.
+    pub(super) fn is_hung(&self, now: Instant, lane: usize) -> bool {
+        self.lanes[lane].head_since.is_some_and(|since| now - since >= self.limits.watchdog)
+    }
+
     /// When the engine has nothing more to do at this instant.
-    pub(super) fn at_rest(&mut self, context: &mut Context, engine: &Engine<Request>) {
+    pub(super) fn at_rest(
+        &mut self,
+        context: &mut Context,
+        engine: &Engine<Request>,
+        sessions: &[Option<usize>],
+    ) {
         let now = context.now;
+        self.note_room(now, engine.breaker(), sessions);
         assert_eq!(engine.held(), self.queued, "the books of the queue");
         assert!(self.queued.items <= self.limits.queue_items, "the queue's items");
         assert!(self.queued.bytes <= self.limits.queue_bytes, "the queue's bytes");
@@ -342,6 +407,16 @@ impl Checks {
             });
             (self.breaker, self.ramp) = (breaker, 0);
         }
+    }
+
+    fn note_room(&mut self, now: Instant, breaker: BreakerState, sessions: &[Option<usize>]) {
+        let room = if breaker == BreakerState::Closed { self.limits.in_flight } else { 1 };
+        let mut lanes = self.lanes.iter().zip(sessions);
+        let has_room = lanes.any(|(lane, up)| up.is_some() && lane.in_flight.len() < room);
+        let slots = self.lanes.len() * self.limits.in_flight;
+        let is_open = has_room && self.waiting.is_empty() && self.unreported.len() < slots;
+        self.room_since = has_room.then(|| self.room_since.unwrap_or(now));
+        self.open_since = is_open.then(|| self.open_since.unwrap_or(now));
     }
 
     /// One poison in a batch of n costs at most 2·log2(n) more sends, and nothing else is sent more

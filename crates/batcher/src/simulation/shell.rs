@@ -142,6 +142,11 @@ impl Shell {
         }
     }
 
+    /// Whether a lane has a session, as far as reports say.
+    pub(super) fn is_usable(&self, lane: usize) -> bool {
+        self.sessions[lane].is_some_and(|session| !self.unusable.contains(&session))
+    }
+
     /// Whether the session that ended was the lane's, which has none now.
     pub(super) fn lost(&mut self, lane: usize, session: usize) -> bool {
         self.sessions[lane].take_if(|current| *current == session).is_some()

@@ -28,6 +28,8 @@ pub(super) struct World {
     /// The timer that counts.
     timer: u64,
     closed: bool,
+    /// The breaker has opened since the engine was last at rest.
+    opened: bool,
 }
 
 /// Runs one seed to its end. Panics when anything is not as it must be.
@@ -63,6 +65,7 @@ impl World {
             woken: false,
             timer: 0,
             closed: false,
+            opened: false,
         }
     }
 
@@ -140,6 +143,9 @@ impl World {
 
     fn withdrew(&mut self, id: usize, withdrawn: bool) {
         if withdrawn {
+            if !self.shell.stopped {
+                self.checks.check_prompt(self.context.now, &self.callers, id);
+            }
             self.checks.unqueued(self.callers.all[id].claim.size);
             if self.engine.is_drained() {
                 self.wake();
@@ -206,7 +212,8 @@ impl World {
             let Some(action) = self.engine.poll(now) else { break };
             self.carry_out(action);
         }
-        self.checks.at_rest(&mut self.context, &self.engine);
+        self.opened = false;
+        self.checks.at_rest(&mut self.context, &self.engine, &self.shell.sessions);
         self.count();
         if self.engine.is_drained() {
             self.context.note(|| "drained".into());
@@ -227,7 +234,12 @@ impl World {
                 let open = self.engine.breaker() == BreakerState::Open;
                 assert!(!(open && connecting), "two attempts while the breaker is open");
             }
-            Action::Disconnect { lane } => self.checks.session_gone(*lane),
+            Action::Disconnect { lane } => {
+                let is_hung = self.checks.is_hung(self.context.now, *lane);
+                let is_due = self.opened || is_hung || !self.shell.is_usable(*lane);
+                assert!(is_due, "lane {lane}: a good session is dropped");
+                self.checks.session_gone(*lane);
+            }
             Action::Send(sending) => {
                 let breaker = self.engine.breaker();
                 self.checks.sent(&mut self.context, &self.callers, sending, breaker);
@@ -287,8 +299,9 @@ impl World {
             Report::Failed { batch, session, members, failure } => {
                 self.shell.failed(session, failure);
                 self.checks.ended(now, batch);
-                self.checks.failed(&members, failure);
+                self.checks.failed(now, batch, &members, failure);
                 self.engine.failed(now, batch, members, failure);
+                self.opened |= self.engine.breaker() == BreakerState::Open;
             }
         }
         // Sometimes several are taken before the engine is asked.
