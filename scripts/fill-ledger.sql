@@ -19,15 +19,15 @@ CREATE PROCEDURE pg_temp.create_accounts(n_calls int) LANGUAGE plpgsql AS $$
 BEGIN
     FOR n_call IN 1 .. n_calls LOOP
         PERFORM giro.create_accounts(
-            0, n_call, 'fill-ledger', array_agg(gen_random_uuid()), array_agg(1),
+            0, n_call, 'fill-ledger', NULL, array_agg(gen_random_uuid()), array_agg(1),
             array_agg(1), array_agg(CASE WHEN n % 100 = 0 THEN 8 ELSE 0 END), array_agg(0::numeric),
             NULL, NULL, NULL, NULL)
            FROM generate_series(1, 1000) AS n;
         COMMIT;
     END LOOP;
     -- An account without money of its own, for what is refused.
-    PERFORM giro.create_accounts(0, 0, 'fill-ledger', ARRAY['00000000-0000-0000-0000-00000000f111'::uuid],
-                                 '{1}', '{1}', '{2}', '{0}', NULL, NULL, NULL, NULL);
+    PERFORM giro.create_accounts(0, 0, 'fill-ledger', NULL,
+                                 ARRAY['00000000-0000-0000-0000-00000000f111'::uuid], '{1}', '{1}', '{2}', '{0}', NULL, NULL, NULL, NULL);
 END
 $$;
 CALL pg_temp.create_accounts(:accounts / 1000);

@@ -101,16 +101,17 @@ COMMENT ON COLUMN giro.rejections.id IS 'The transfer''s id.';
 COMMENT ON COLUMN giro.rejections.seq IS 'Its place in the order of the decisions.';
 COMMENT ON COLUMN giro.rejections.batch_id IS 'The call that refused it: giro.batch_log.id.';
 COMMENT ON COLUMN giro.rejections.reason IS 'Why it was refused: docs/semantics.md.';
-COMMENT ON COLUMN giro.rejections.debit_account IS 'As asked for; NULL if a post or void left it out.';
-COMMENT ON COLUMN giro.rejections.credit_account IS 'As asked for; NULL if a post or void left it out.';
-COMMENT ON COLUMN giro.rejections.amount IS 'As asked for; NULL if a post or void left it out.';
-COMMENT ON COLUMN giro.rejections.code IS 'As asked for; 0 if a post or void left it out.';
+COMMENT ON COLUMN giro.rejections.debit_account IS 'As asked for; NULL if left out.';
+COMMENT ON COLUMN giro.rejections.credit_account IS 'As asked for; NULL if left out.';
+COMMENT ON COLUMN giro.rejections.amount IS 'As asked for; NULL if left out.';
+COMMENT ON COLUMN giro.rejections.code IS 'As asked for; 0 if a post or void left it out, and of a cancel.';
 COMMENT ON COLUMN giro.rejections.reference IS 'Your own text.';
 COMMENT ON COLUMN giro.rejections.metadata IS 'Your own JSON object.';
 COMMENT ON COLUMN giro.rejections.created_at IS 'When it was refused.';
 COMMENT ON COLUMN giro.rejections.pending_id IS 'Of a post or void: the hold that it named.';
 COMMENT ON COLUMN giro.rejections.flags IS 'Names of the flags that were set.';
-COMMENT ON COLUMN giro.rejections.flag_bits IS 'The flags as bits, as the functions take them.';
+COMMENT ON COLUMN giro.rejections.flag_bits IS
+    'The flags as bits, as the functions take them; 512: a cancel, which has no content.';
 
 COMMENT ON VIEW giro.expired_holds IS 'Holds that were released because their time was over.';
 COMMENT ON COLUMN giro.expired_holds.ledger IS 'The hold''s ledger.';

@@ -5,10 +5,13 @@
 -- In   account_ledgers, account_ids: the distinct accounts of the batch, strictly ascending; this
 --      is the lock order. debit_accounts and credit_accounts index into them, from 1. A post or void
 --      inherits what it leaves out: a zero account, a zero code, a NULL amount.
+--      Flag 512 settles an id for good: the answer is what was decided of it before, else the id is
+--      burnt as cancelled. Such an item is a request of its own, with zero accounts and a NULL amount.
 --      The arrays from pending_ids on may be NULL as a whole: no transfer carries the column.
 --      requests: chains (flag linked) end where it changes, and so does what the first import fixes.
 --      chain_scopes: the post or void resolves every hold of the chain whose first its pending_id is.
 --      token comes back as echo; not_after: raise GR001 rather than apply past this moment.
+--      All arrays may be empty: that writes a row in giro.batches, and shows that a commit passes.
 --      dry_run: judge by one look at the live balances; lock nothing, write nothing.
 -- Out  reasons: NULL = applied. replayed: decided by an earlier transfer with the same id.
 --      seqs, created_ats: NULL where nothing was recorded.
@@ -16,7 +19,7 @@
 --      and voids nothing.
 -- Raises for a malformed call only, never for one bad transfer. SQLSTATE 23505 on decisions_pkey, or
 -- 40001: an id was decided by a concurrent batch meanwhile; the same call again sees it. 54000: the
--- chains to resolve are too many for one batch.
+-- chains to resolve are too many for one batch; in smaller batches they may pass.
 CREATE OR REPLACE FUNCTION giro.apply_transfers(
     shard                  int,
     token                  bigint,
@@ -80,6 +83,7 @@ DECLARE
     CLOSING_DEBIT   CONSTANT int := 64;
     CLOSING_CREDIT  CONSTANT int := 128;
     IMPORTED        CONSTANT int := 256;
+    CANCEL          CONSTANT int := 512;
     RESOLVES        CONSTANT int := POST_PENDING | VOID_PENDING;
     BALANCING       CONSTANT int := BALANCING_DEBIT | BALANCING_CREDIT;
     CLOSING         CONSTANT int := CLOSING_DEBIT | CLOSING_CREDIT;
@@ -206,16 +210,16 @@ BEGIN
                    AND u.debit BETWEEN 1 AND cardinality(account_ids)
                    AND u.credit BETWEEN 1 AND cardinality(account_ids)
                    AND (u.amount BETWEEN 0 AND AMOUNT_MAX AND u.amount = trunc(u.amount)
-                        OR u.amount IS NULL AND u.flags & RESOLVES <> 0)
+                        OR u.amount IS NULL AND u.flags & (RESOLVES | CANCEL) <> 0)
                    AND u.code BETWEEN 0 AND 65535
-                   AND u.flags BETWEEN 0 AND 511) = n,
+                   AND u.flags BETWEEN 0 AND CANCEL) = n,
            count(DISTINCT u.id) < n,
            coalesce(bit_or(u.flags), 0),
            count(*) FILTER (WHERE u.debit <> u.credit AND u.ledger > 0 AND u.code > 0
                               AND u.flags = 0 AND u.id > ID_ZERO AND u.id < ID_MAX) < n
            OR pending_ids IS NOT NULL OR timeouts IS NOT NULL
            OR ID_ZERO = ANY (account_ids) OR ID_MAX = ANY (account_ids),
-           bit_or(u.flags) & IMPORTED <> 0 OR timestamps IS NOT NULL
+           coalesce(bit_or(u.flags), 0) & IMPORTED <> 0 OR timestamps IS NOT NULL
       INTO well_formed, repeats_ids, all_flags, forms_differ, importing
       FROM unnest(ids, ledgers, debit_accounts, credit_accounts, amounts, codes, flags)
            AS u (id, ledger, debit, credit, amount, code, flags);
@@ -243,7 +247,10 @@ BEGIN
                    WHERE importing
                      AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL OR NOT isfinite(u.moment)))
        OR EXISTS (SELECT FROM unnest(flags, amounts, chain_scopes) AS u (flags, amount, scope)
-                   WHERE u.scope AND (u.amount IS NOT NULL OR u.flags & RESOLVES = 0)) THEN
+                   WHERE u.scope AND (u.amount IS NOT NULL OR u.flags & RESOLVES = 0))
+       OR all_flags & CANCEL <> 0
+          AND EXISTS (SELECT FROM unnest(flags, requests) AS u (flags, request)
+                       GROUP BY u.request HAVING max(u.flags) = CANCEL AND count(*) > 1) THEN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -369,6 +376,8 @@ BEGIN
         SELECT array_agg(CASE
                    WHEN u.id = ID_ZERO THEN 'id_must_not_be_zero'
                    WHEN u.id = ID_MAX THEN 'id_must_not_be_max'
+                   WHEN u.flags = CANCEL AND u.ledger > 0 THEN 'cancelled'
+                   WHEN u.flags = CANCEL THEN 'ledger_must_not_be_zero'
                    WHEN u.flags & RESOLVES = RESOLVES
                         OR u.flags & RESOLVES <> 0
                            AND u.flags & (PENDING | BALANCING | CLOSING) <> 0
@@ -611,7 +620,7 @@ BEGIN
             replayed[i] := replayed[i] AND reason = known_as[i];
             recorded[i] := known_as[i] IS NULL AND (
                 reason IN (
-                    'debit_account_not_found', 'credit_account_not_found',
+                    'cancelled', 'debit_account_not_found', 'credit_account_not_found',
                     'pending_transfer_not_found', 'debit_account_already_closed',
                     'credit_account_already_closed', 'version_mismatch', 'exceeds_credits',
                     'exceeds_debits')
@@ -913,6 +922,11 @@ BEGIN
          WHERE i.ledger = u.ledger AND i.kind = 'transfers' AND i.last_at < u.last_at;
     END IF;
 
+    -- An id that another batch was deciding, and imports, have been waited for as well.
+    IF clock_timestamp() > not_after THEN
+        RAISE EXCEPTION 'the batch was written only after %', not_after
+            USING ERRCODE = 'GR001';
+    END IF;
     INSERT INTO giro.batches (shard, id, kind, items, applied, rejected, replayed, server,
                               created_at)
     SELECT shard, batch_id, 'transfers', n,

@@ -2,7 +2,9 @@
 -- element per account and column; arrays out, one element per account.
 --
 -- In   requests: chains (flag linked) end where it changes, and so does what the first import fixes.
---      timestamps: when an imported account was created. token comes back as echo.
+--      timestamps: when an imported account was created. token comes back as echo; not_after: raise
+--      GR001 rather than create past this moment. All arrays may be empty: that writes a row in
+--      giro.batches, and shows that a commit passes.
 -- Out  reasons: NULL = created, or there before with the same content (replayed). The account as it
 --      is now follows; NULL where the id has none.
 -- Raises for a malformed call only. SQLSTATE 23505 on account_state_pkey: an account was created by a
@@ -11,6 +13,7 @@ CREATE OR REPLACE FUNCTION giro.create_accounts(
     shard               int,
     token               bigint,
     server              text,
+    not_after           timestamptz,
     ids                 uuid[],
     ledgers             int[],
     codes               int[],
@@ -83,7 +86,7 @@ BEGIN
                    AND u.flags BETWEEN 0 AND 63
                    AND u.overdraft_limit BETWEEN 0 AND AMOUNT_MAX
                    AND u.overdraft_limit = trunc(u.overdraft_limit)) = n,
-           bit_or(u.flags) & IMPORTED <> 0 OR timestamps IS NOT NULL
+           coalesce(bit_or(u.flags), 0) & IMPORTED <> 0 OR timestamps IS NOT NULL
       INTO well_formed, importing
       FROM unnest(ids, ledgers, codes, flags, overdraft_limits)
            AS u (id, ledger, code, flags, overdraft_limit);
@@ -274,6 +277,11 @@ BEGIN
          WHERE i.ledger = u.ledger AND i.kind = 'accounts' AND i.last_at < u.last_at;
     END IF;
 
+    -- Imports, and an id that another batch was creating, have been waited for.
+    IF clock_timestamp() > not_after THEN
+        RAISE EXCEPTION 'the batch was written only after %', not_after
+            USING ERRCODE = 'GR001';
+    END IF;
     INSERT INTO giro.batches (shard, id, kind, items, applied, rejected, replayed, server,
                               created_at)
     SELECT shard, batch_id, 'accounts', n,

@@ -1,10 +1,12 @@
 -- giro.expire_holds: releases holds whose time is over, the longest overdue first, in the caller's
--- transaction; how many it released. Less than max_items: there were no more, or another call is at it.
+-- transaction; how many it released. Less than max_items: there were no more, others wait for a locked
+-- account, or another call is at it.
 -- The servers call it twice a second; a job of the database (pg_cron, say) may do so as well.
 --
 -- It writes no transfer. The release counts in the version of both accounts, has a seq of its own in
 -- giro.expirations, and re-opens what a closing hold had closed. Accounts are locked in the order of
--- giro.apply_transfers.
+-- giro.apply_transfers. One that somebody keeps locked delays its own holds alone: after lock_timeout
+-- the call gives up waiting, and takes the holds whose accounts are free.
 CREATE OR REPLACE FUNCTION giro.expire_holds(
     shard     int,
     server    text,
@@ -19,6 +21,7 @@ SET enable_bitmapscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET jit = off
+SET lock_timeout = '100ms'  -- long for a batch, which an account in constant use is free after
 AS $$
 #variable_conflict use_variable
 DECLARE
@@ -28,6 +31,7 @@ DECLARE
     CLOSING_CREDIT CONSTANT int := 128;
     HISTORY CONSTANT int := 8;
     CLOSED  CONSTANT int := 32;
+    due_at      timestamptz;  -- in a variable: the index cannot be asked for a volatile function
     due_ledgers int[];
     due_ids     uuid[];
     batch_id    bigint;
@@ -48,27 +52,46 @@ BEGIN
     IF NOT pg_try_advisory_xact_lock(EXPIRING) THEN
         RETURN 0;
     END IF;
+    due_at := clock_timestamp();
     SELECT array_agg(o.ledger), array_agg(o.id)
       INTO due_ledgers, due_ids
       FROM (SELECT ledger, id FROM giro.open_holds
-             WHERE expires_at <= clock_timestamp() ORDER BY expires_at LIMIT max_items) AS o;
+             WHERE expires_at <= due_at ORDER BY expires_at LIMIT max_items) AS o;
     IF due_ids IS NULL THEN
         RETURN 0;
     END IF;
 
-    -- Lock both accounts of each, all in ascending order.
-    SELECT max(a.changed_at)
-      INTO now_at
-      FROM (SELECT DISTINCT side.ledger, side.id
-              FROM unnest(due_ledgers, due_ids) AS u (ledger, id)
-              JOIN LATERAL (SELECT k.* FROM giro.decisions k
-                             WHERE k.ledger = u.ledger AND k.id = u.id OFFSET 0) AS k ON true
-             CROSS JOIN LATERAL (VALUES (k.ledger, k.debit_account),
-                                        (k.ledger, k.credit_account)) AS side (ledger, id)
-             ORDER BY side.ledger, side.id) AS d
-      JOIN LATERAL (SELECT s.changed_at FROM giro.account_state s
-                     WHERE s.ledger = d.ledger AND s.id = d.id
-                       FOR NO KEY UPDATE) AS a ON true;
+    BEGIN
+        -- Lock both accounts of each, all in ascending order.
+        SELECT max(a.changed_at)
+          INTO now_at
+          FROM (SELECT DISTINCT side.ledger, side.id
+                  FROM unnest(due_ledgers, due_ids) AS u (ledger, id)
+                  JOIN LATERAL (SELECT k.* FROM giro.decisions k
+                                 WHERE k.ledger = u.ledger AND k.id = u.id OFFSET 0) AS k ON true
+                 CROSS JOIN LATERAL (VALUES (k.ledger, k.debit_account),
+                                            (k.ledger, k.credit_account)) AS side (ledger, id)
+                 ORDER BY side.ledger, side.id) AS d
+          JOIN LATERAL (SELECT s.changed_at FROM giro.account_state s
+                         WHERE s.ledger = d.ledger AND s.id = d.id
+                           FOR NO KEY UPDATE) AS a ON true;
+    EXCEPTION WHEN lock_not_available THEN
+        -- None is locked now. What does not wait needs no order.
+        SELECT array_agg(h.ledger), array_agg(h.id), max(h.changed_at)
+          INTO due_ledgers, due_ids, now_at
+          FROM (SELECT o.ledger, o.id, greatest(d.changed_at, c.changed_at) AS changed_at
+                  FROM giro.open_holds o
+                  JOIN LATERAL (SELECT k.* FROM giro.decisions k
+                                 WHERE k.ledger = o.ledger AND k.id = o.id OFFSET 0) AS k ON true
+                  JOIN giro.account_state d ON d.ledger = k.ledger AND d.id = k.debit_account
+                  JOIN giro.account_state c ON c.ledger = k.ledger AND c.id = k.credit_account
+                 WHERE o.expires_at <= due_at
+                 ORDER BY o.expires_at LIMIT max_items
+                   FOR NO KEY UPDATE OF d, c SKIP LOCKED) AS h;
+        IF due_ids IS NULL THEN
+            RETURN 0;
+        END IF;
+    END;
     batch_id := giro.enter_batch();
     now_at := greatest(clock_timestamp(), now_at);
 

@@ -1,7 +1,8 @@
 -- giro.transfer_difference: the first field in which a transfer differs from the one that already has
 -- its id, as a reason; NULL when there is none. `was` is the recorded transfer, as applied. What a
 -- post or void leaves out (a zero account or code, no amount) is what it inherited; hold_amount is
--- that of the hold it resolved. A balancing transfer asked for at least what it got.
+-- that of the hold it resolved. A balancing transfer asked for at least what it got. A cancel (512) has
+-- no content that could differ.
 CREATE OR REPLACE FUNCTION giro.transfer_difference(
     was_flags          int,   flags          int,
     was_pending_id     uuid,  pending_id     uuid,
@@ -17,6 +18,7 @@ RETURNS text
 LANGUAGE sql IMMUTABLE
 AS $$
     SELECT CASE
+        WHEN flags = 512 THEN NULL
         WHEN was_flags <> flags THEN 'exists_with_different_flags'
         WHEN was_pending_id IS DISTINCT FROM pending_id THEN 'exists_with_different_pending_id'
         WHEN coalesce(was_timeout, 0) <> coalesce(timeout, 0) THEN 'exists_with_different_timeout'

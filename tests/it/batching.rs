@@ -3,7 +3,6 @@
 use giro_ledger::{ApplyTransfers, Lane, Transfer};
 use giro_tests::TestServer;
 use serde_json::json;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -16,6 +15,7 @@ async fn five_hundred_callers_share_commits_and_balances_are_exact() {
         // The machine may be slow, and this test is not about time.
         config.server.request_timeout.0 = Duration::from_secs(30);
         config.queue.max_wait.0 = Duration::from_secs(30);
+        config.queue.target_wait.0 = Duration::from_secs(30);
     })
     .await;
     server.accounts(110).await;
@@ -57,28 +57,27 @@ async fn a_lone_transfer_costs_about_one_round_trip() {
     server.accounts(2).await;
     let config = giro_server::Config::default();
     let url = giro_server::DatabaseUrl::from(server.database.server_url.clone());
-    let lane = Arc::new(Lane::<ApplyTransfers>::new(
+    let lane = Lane::<ApplyTransfers>::new(
         "direct".into(),
         "test".into(),
         config.connector(&url).unwrap(),
         config.watchdog(),
         giro_ledger::Metrics::register(&prometheus::Registry::new()).unwrap(),
-    ));
-    let keeper = tokio::spawn(lane.clone().keep_connected());
-    lane.connected().await;
+    );
+    let session = lane.connect().await.expect("a session");
     let body = json!({"debit_account": 1, "credit_account": 2, "amount": 1});
     let (mut by_call, mut by_http) = (Vec::new(), Vec::new());
     // In turn, so that both see the same machine.
     for _ in 0..40 {
         let transfer = Transfer::new(serde_json::from_str(&body.to_string()).unwrap()).unwrap();
         let started = Instant::now();
-        lane.apply(&[vec![transfer]], started + Duration::from_secs(30)).await.unwrap();
+        let not_after = started + Duration::from_secs(30);
+        lane.send(&session, &[vec![transfer]], not_after).await.unwrap();
         by_call.push(started.elapsed());
         let started = Instant::now();
         assert_eq!(server.client.post("/transfer", &body).await.status, 200);
         by_http.push(started.elapsed());
     }
-    keeper.abort();
     by_call.sort();
     by_http.sort();
     let (call, http) = (by_call[20], by_http[20]);

@@ -3,6 +3,7 @@
 use crate::stalled::{Stalled, transfer};
 use giro_tests::{Reply, TestDatabase, TestServer, eventually};
 use serde_json::{Value, json};
+use tokio_postgres::Client;
 
 /// A number for the content of each table, and one for the number of the next batch.
 async fn content(database: &TestDatabase) -> Vec<(String, String)> {
@@ -192,11 +193,8 @@ async fn a_parameter_of_a_post_is_dry_run_of_transfers_or_an_error() {
     assert_eq!(server.client.get("/accounts/9").await.status, 404);
 }
 
-#[tokio::test]
-async fn one_dry_run_at_a_time_few_wait_and_the_rest_are_refused_at_once() {
-    let server = TestServer::start().await;
-    server.accounts(2).await;
-    // A dry run that lasts until the test lets it go on.
+/// Makes every dry run last until nobody holds the advisory lock 99.
+async fn hold_up(server: &TestServer) -> Client {
     let superuser = server.database.superuser().await;
     let definition = "SELECT pg_get_functiondef('giro.apply_transfers'::regproc)";
     let source: String = superuser.query_one(definition, &[]).await.unwrap().get(0);
@@ -204,6 +202,34 @@ async fn one_dry_run_at_a_time_few_wait_and_the_rest_are_refused_at_once() {
         source.replace("echo := token;", "PERFORM pg_advisory_lock_shared(99); echo := token;");
     superuser.batch_execute(&held).await.unwrap();
     superuser.batch_execute("SELECT pg_advisory_lock(99)").await.unwrap();
+    superuser
+}
+
+#[tokio::test]
+async fn a_dry_run_whose_caller_has_given_up_keeps_its_turn_until_its_statement_ends() {
+    let server = TestServer::configured(crate::stalled::patient).await;
+    server.accounts(2).await;
+    let superuser = hold_up(&server).await;
+    let soon = [("request-timeout-ms", "300")];
+    let body = transfer(1).to_string();
+    let running = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'giro reader'
+                      AND wait_event_type = 'Lock'";
+    for _ in 0..3 {
+        let reply = server.client.post_with("/transfer?dry_run=true", &soon, &body).await.unwrap();
+        assert_eq!((reply.status.as_u16(), reply.reason()), (503, "deadline"), "{}", reply.text);
+        assert_eq!(server.database.number(running).await, 1, "the first one's statement alone");
+    }
+    superuser.batch_execute("SELECT pg_advisory_unlock(99)").await.unwrap();
+    let reply = server.client.post("/transfer?dry_run=true", &transfer(1)).await;
+    assert_eq!((reply.status.as_u16(), reply.outcome()), (200, "applied"), "{}", reply.text);
+}
+
+#[tokio::test]
+async fn one_dry_run_at_a_time_few_wait_and_the_rest_are_refused_at_once() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let superuser = hold_up(&server).await;
     let transfer = json!({"id": 1, "debit_account": 1, "credit_account": 2, "amount": 1});
     let mut sent = tokio::task::JoinSet::new();
     for _ in 0..18 {

@@ -99,3 +99,65 @@ async fn servers_and_direct_calls_release_each_hold_once() {
     server.database.assert_no_deadlock().await;
     server.database.assert_consistent().await;
 }
+
+#[tokio::test]
+async fn an_account_that_somebody_keeps_locked_delays_its_own_holds_only() {
+    let server = TestServer::start().await;
+    server.accounts(4).await;
+    let holder = server.database.superuser().await;
+    // None is released before the account is locked.
+    holder.batch_execute("SELECT pg_advisory_lock(1734963813)").await.unwrap();
+    let lock = "BEGIN; SELECT FROM giro.account_state WHERE id::text LIKE '%1' FOR UPDATE";
+    // More than one call takes, all due before the others.
+    let holds = |ids: std::ops::Range<u32>, debit: u32, timeout: u32| -> Vec<_> {
+        let hold = |id| {
+            json!({"id": id, "debit_account": debit, "credit_account": debit + 1, "amount": 1,
+                   "flags": ["pending"], "timeout": timeout})
+        };
+        ids.map(hold).collect()
+    };
+    for holds in [holds(1000..1600, 1, 1), holds(2000..2020, 3, 2), holds(3000..3001, 2, 2)] {
+        let reply = server.client.post("/transfers", &json!(holds)).await;
+        assert_eq!(reply.status, 200, "{:.200}", reply.text);
+    }
+    holder.batch_execute(lock).await.unwrap();
+    holder.batch_execute("SELECT pg_advisory_unlock(1734963813)").await.unwrap();
+    let pending = async |account: u32| {
+        let account = server.client.get(&format!("/accounts/{account}")).await.json;
+        account["debits_pending"].as_str().unwrap().parse::<u32>().unwrap()
+    };
+    eventually("the others are released", async || (pending(3).await, pending(2).await) == (0, 0))
+        .await;
+    assert_eq!(pending(1).await, 600, "these wait");
+    let metric = "giro_expiry_failures_total";
+    assert_eq!(server.metric(metric).await, 0.0, "waiting is no failure");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    eventually("these as well", async || pending(1).await == 0).await;
+    server.database.assert_no_deadlock().await;
+    server.database.assert_consistent().await;
+}
+
+#[tokio::test]
+async fn a_call_that_fails_costs_no_session() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let dba = server.database.superuser().await;
+    let session = "SELECT coalesce(max(pid), 0)::bigint FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name = 'giro expiry'";
+    eventually("it has a session", async || server.database.number(session).await > 0).await;
+    let before = server.database.number(session).await;
+    dba.batch_execute("REVOKE EXECUTE ON FUNCTION giro.expire_holds FROM giro_server")
+        .await
+        .unwrap();
+    hold(&server, 7, 1, &[]).await;
+    eventually("it fails more than once", async || {
+        server.metric("giro_expiry_failures_total").await >= 2.0
+    })
+    .await;
+    dba.batch_execute("GRANT EXECUTE ON FUNCTION giro.expire_holds TO giro_server").await.unwrap();
+    eventually("the hold is released", async || {
+        server.client.get("/accounts/1").await.json["debits_pending"] == "0"
+    })
+    .await;
+    assert_eq!(server.database.number(session).await, before, "the same session");
+}

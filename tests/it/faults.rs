@@ -27,6 +27,7 @@ async fn private() -> (TestCluster, TestServer) {
 /// A queue in which requests may wait for as long as their callers do.
 fn patient(config: &mut Config) {
     config.queue.max_wait.0 = Duration::from_secs(20);
+    config.queue.target_wait.0 = Duration::from_secs(20);
 }
 
 /// Moves 1 from account 1 to account 2.

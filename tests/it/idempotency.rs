@@ -1,9 +1,12 @@
 //! An id has one answer, through repeats and through two servers at once.
 
+use crate::direct;
+use giro_tests::database::connect;
 use giro_tests::{Client, ServerProcess, TestDatabase, TestServer};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::JoinSet;
+use tokio_postgres::error::SqlState;
 
 fn transfer(id: u64) -> Value {
     json!({"id": id, "debit_account": 1 + id % 5, "credit_account": 6 + id % 7, "amount": id})
@@ -37,6 +40,7 @@ async fn the_same_thousand_ids_sent_twice_are_applied_once() {
     let server = TestServer::configured(|config| {
         config.server.request_timeout.0 = Duration::from_secs(20);
         config.queue.max_wait.0 = Duration::from_secs(20);
+        config.queue.target_wait.0 = Duration::from_secs(20);
     })
     .await;
     server.accounts(12).await;
@@ -100,4 +104,55 @@ async fn one_id_with_two_contents_on_two_servers_has_one_answer() {
     assert!(met, "no id was decided by the other server in between");
     database.assert_consistent().await;
     database.assert_no_deadlock().await;
+}
+
+/// Sends every id in batches of 100, in an order of its own and from one account to the next; a call that
+/// met the other writer's is made again. How many were applied, and how often it met the other.
+async fn write_all(database: &TestDatabase, ids: Vec<u64>, debit: u64) -> (usize, usize) {
+    let session = connect(&database.server_url).await;
+    let (mut applied, mut met) = (0, 0);
+    for batch in ids.chunks(100) {
+        let transfer = |id| {
+            let credit = debit + 1;
+            json!({"id": id, "debit_account": debit, "credit_account": credit, "amount": 1})
+        };
+        let requests: Vec<_> =
+            batch.iter().map(|id| vec![direct::transfer(transfer(id))]).collect();
+        let answers = loop {
+            match direct::apply(&session, &requests).await {
+                Ok(answers) => break answers,
+                Err(error) => {
+                    assert_eq!(error.code(), Some(&SqlState::UNIQUE_VIOLATION), "{error}");
+                    met += 1;
+                }
+            }
+        };
+        for answer in answers {
+            match answer.as_str() {
+                "applied" => applied += 1,
+                "exists_with_different_debit_account" => {}
+                other => panic!("{other}"),
+            }
+        }
+    }
+    (applied, met)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_writers_of_the_same_ids_in_other_orders_never_wait_in_a_circle() {
+    const IDS: u64 = 6000;
+    let server = TestServer::start().await;
+    server.accounts(4).await;
+    let database = &server.database;
+    // The same ids at about the same time: of every 300 the one begins with the first, the other with the
+    // last. No account is in both, so that they meet at the ids alone.
+    let ascending: Vec<u64> = (1..=IDS).collect();
+    let descending = ascending.chunks(300).flat_map(|part| part.iter().rev().copied()).collect();
+    let (one, two) =
+        tokio::join!(write_all(database, ascending, 1), write_all(database, descending, 3));
+    assert_eq!(one.0 + two.0, IDS as usize, "each applied once, by one or the other");
+    assert_eq!(database.number("SELECT count(*) FROM giro.transfers").await, IDS as i64);
+    assert!(one.1 + two.1 > 0, "the two have never met");
+    database.assert_no_deadlock().await;
+    database.assert_consistent().await;
 }

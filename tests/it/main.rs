@@ -1,14 +1,18 @@
 //! What Giro promises, against a real PostgreSQL: one module per promise, names are sentences.
 
 mod batching;
+mod cancel;
+mod client;
 mod commands;
 mod contract;
+mod direct;
 mod docs_page;
 mod documents;
 mod dry_run;
 mod expiry;
 mod failover;
 mod faults;
+mod fence;
 mod filters;
 mod history;
 mod idempotency;

@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 
+const CANCEL: &str = "/transfers/{id}/cancel";
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The document of a server.
@@ -58,7 +59,9 @@ impl Document {
 /// Times, numbers of batches and what is made from them differ from run to run.
 fn masked(json: &Value) -> Value {
     let mask = |(name, value): (&String, &Value)| match name.as_str() {
-        "created_at" | "seq" | "next_cursor" => (name.clone(), json!("(varies)")),
+        "created_at" | "seq" | "next_cursor" | "retry_after_ms" => {
+            (name.clone(), json!("(varies)"))
+        }
         _ => (name.clone(), masked(value)),
     };
     match json {
@@ -144,6 +147,22 @@ async fn the_examples_of_what_is_applied_and_read_are_what_happens() {
     ] {
         document.shows("get", described, name, &server.client.get(real).await);
     }
+    let cancelled = format!("{}0009", &id(&direct)[..32]);
+    for (id, name) in [
+        (&id(&direct), "applied_before"),
+        (&id(&refused), "refused_before"),
+        (&cancelled, "cancelled"),
+        (&cancelled, "replayed"),
+    ] {
+        let real = format!("/transfers/{id}/cancel");
+        let reply = server.client.send(Method::POST, &real, &[], "").await.unwrap();
+        document.shows("post", CANCEL, name, &reply);
+    }
+    let superuser = server.database.superuser().await;
+    superuser.batch_execute("REVOKE SELECT ON giro.transfers FROM giro_server").await.unwrap();
+    let real = format!("/transfers/{}/cancel", id(&direct));
+    let unread = server.client.send(Method::POST, &real, &[], "").await.unwrap();
+    document.shows("post", CANCEL, "unread", &unread);
     sent("/transfers", "", "two", "two").await;
     sent("/transfers", "", "chain", "chain").await;
 }
@@ -196,6 +215,14 @@ async fn the_examples_of_what_is_malformed_are_what_happens() {
     ] {
         document.shows("get", described, name, &client.get(real).await);
     }
+    for (real, name) in [
+        ("/transfers/x/cancel", "id"),
+        ("/transfers/1/cancel?ledger=0", "ledger"),
+        ("/transfers/1/cancel?colour=red", "parameter"),
+    ] {
+        let reply = client.send(Method::POST, real, &[], "").await.unwrap();
+        document.shows("post", CANCEL, name, &reply);
+    }
     let mut slow = TcpStream::connect(server.address()).await.unwrap();
     let head = "POST /transfer HTTP/1.1\r\nhost: giro\r\ncontent-type: application/json\r\n\
                 content-length: 100\r\n\r\n{";
@@ -224,6 +251,11 @@ async fn the_examples_of_what_is_shed_or_unknown_are_what_happens() {
     document.shows("post", "/transfer", "queue_full", &client.post("/transfer", &direct).await);
     let reply = client.post("/transfers", &json!([direct])).await;
     document.shows("post", "/transfers", "queue_full", &reply);
+    let cancel = format!("/transfers/{}/cancel", direct["id"].as_str().unwrap());
+    let cancelled = async |headers: &[(&str, &str)]| {
+        client.send(Method::POST, &cancel, headers, "").await.unwrap()
+    };
+    document.shows("post", CANCEL, "queue_full", &cancelled(&[]).await);
     stalled.go_on().await;
     for sent in queued {
         assert_eq!(sent.await.unwrap().outcome(), "applied");
@@ -232,6 +264,8 @@ async fn the_examples_of_what_is_shed_or_unknown_are_what_happens() {
     stalled.holder.batch_execute(lock).await.unwrap();
     let sent = client.post_with("/transfer", &soon, &direct.to_string()).await.unwrap();
     document.shows("post", "/transfer", "unknown", &sent);
+    // A cancel waits for no account, but behind what is in flight.
+    document.shows("post", CANCEL, "unknown", &cancelled(&soon).await);
 
     // It is still in flight, so that the stop takes a while.
     let admin = stalled.server.admin;
@@ -247,6 +281,7 @@ async fn the_examples_of_what_waits_too_long_or_is_rolled_back_are_what_happens(
     let server = TestServer::configured(|config| {
         crate::stalled::patient(config);
         config.queue.max_wait.0 = Duration::from_millis(300);
+        config.queue.target_wait.0 = Duration::from_millis(300);
         config.batch.in_flight = 1;
     })
     .await;

@@ -86,6 +86,7 @@ async fn nobody_waits_in_the_queue_longer_than_it_allows() {
     let server = TestServer::configured(|config| {
         patient(config);
         config.queue.max_wait.0 = Duration::from_millis(300);
+        config.queue.target_wait.0 = Duration::from_millis(300);
     })
     .await;
     server.accounts(2).await;

@@ -34,6 +34,7 @@ async fn a_result_that_cannot_be_trusted_is_unknown_until_it_can() {
             config.batch.in_flight = 1;
             config.server.request_timeout.0 = Duration::from_secs(20);
             config.queue.max_wait.0 = Duration::from_secs(20);
+            config.queue.target_wait.0 = Duration::from_secs(20);
         })
         .await;
         server.accounts(4).await;
@@ -69,6 +70,7 @@ async fn a_lock_time_out_is_retried_on_the_same_session() {
     let server = TestServer::configured(|config| {
         config.server.request_timeout.0 = Duration::from_secs(20);
         config.queue.max_wait.0 = Duration::from_secs(20);
+        config.queue.target_wait.0 = Duration::from_secs(20);
         config.database.lock_timeout.0 = Duration::from_millis(500);
     })
     .await;
@@ -95,6 +97,6 @@ async fn a_lock_time_out_is_retried_on_the_same_session() {
         server.metric(r#"giro_unknown_total{cause="session",function="apply_transfers"}"#).await,
         0.0
     );
-    assert!(server.metric(r#"giro_retries_total{function="apply_transfers"}"#).await >= 1.0);
+    assert!(server.metric(r#"giro_retries_total{batcher="transfers"}"#).await >= 1.0);
     server.database.assert_consistent().await;
 }

@@ -158,3 +158,27 @@ async fn history_is_append_only_for_the_owner_as_well() {
     }
     assert_eq!(server.database.number("SELECT sum(amount)::bigint FROM giro.transfers").await, 1);
 }
+
+#[tokio::test]
+async fn a_lost_right_to_execute_is_said_as_such_and_nothing_is_applied() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let superuser = server.database.superuser().await;
+    let revoke = "REVOKE EXECUTE ON FUNCTION giro.apply_transfers FROM giro_server";
+    superuser.batch_execute(revoke).await.unwrap();
+    let body = json!({"id": 7, "debit_account": 1, "credit_account": 2, "amount": 1});
+    let reply = server.client.post("/transfer", &body).await;
+    assert_eq!((reply.status.as_u16(), reply.outcome()), (503, "not_applied"), "{}", reply.text);
+    assert!(!reply.text.contains("apply_transfers"), "no SQL: {}", reply.text);
+    let refused = r#"giro_db_errors_total{severity="ERROR",sqlstate="42501"}"#;
+    assert!(server.metric(refused).await >= 1.0);
+    assert_eq!(server.client.get("/transfers/7").await.status, 404);
+    let grant = "GRANT EXECUTE ON FUNCTION giro.apply_transfers TO giro_server";
+    superuser.batch_execute(grant).await.unwrap();
+    server.until_ready().await;
+    giro_tests::eventually("it is applied", async || {
+        server.client.post("/transfer", &body).await.outcome() == "applied"
+    })
+    .await;
+    server.database.assert_consistent().await;
+}

@@ -90,7 +90,9 @@ async fn every_reason_in_the_functions_is_known_here_and_the_other_way_round() {
         .collect();
     in_sql.sort_unstable();
     in_sql.dedup();
-    let mut in_rust: Vec<&str> = Reason::ALL.iter().map(|reason| reason.name()).collect();
+    // The last is what the server says when the function has raised.
+    let judged = &Reason::ALL[..Reason::ALL.len() - 1];
+    let mut in_rust: Vec<&str> = judged.iter().map(|reason| reason.name()).collect();
     in_rust.sort_unstable();
     assert_eq!(in_sql, in_rust);
     // And the same ones are recorded.

@@ -18,6 +18,7 @@ pub(crate) fn patient(config: &mut Config) {
     config.queue.max_items = 4;
     config.batch.max_items = 4;
     config.queue.max_wait.0 = Duration::from_secs(20);
+    config.queue.target_wait.0 = Duration::from_secs(20);
     config.server.request_timeout.0 = Duration::from_secs(20);
 }
 

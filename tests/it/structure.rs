@@ -22,6 +22,7 @@ fn each_crate_knows_only_what_it_may() {
         ("crates/ledger", http.to_vec()),
         ("crates/embedded", [&http[..], &sql[..]].concat()),
         ("crates/bench", vec!["axum"]),
+        ("crates/client", [&["axum", "tower", "tower-http"][..], &sql[..]].concat()),
         ("tests", vec!["axum"]),
     ] {
         let found = dependencies(package);
@@ -32,8 +33,8 @@ fn each_crate_knows_only_what_it_may() {
     let ours = |package: &str| -> Vec<String> {
         dependencies(package).into_iter().filter(|name| name.starts_with("giro-")).collect()
     };
-    for leaf in ["crates/batcher", "crates/ledger", "crates/embedded", "crates/bench"] {
-        assert_eq!(ours(leaf), [] as [&str; 0], "{leaf} stands alone");
+    for leaf in ["batcher", "ledger", "embedded", "bench", "client"] {
+        assert_eq!(ours(&format!("crates/{leaf}")), [] as [&str; 0], "{leaf} stands alone");
     }
     assert_eq!(
         ours("crates/server"),

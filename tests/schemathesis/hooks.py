@@ -34,7 +34,8 @@ def before_call(context, case, kwargs):
         case.headers.pop("Request-Timeout-Ms", None)
         case.headers.pop("Idempotency-Key", None)
     if "id" in (case.path_parameters or {}) and CHANCE.random() < 0.5:
-        case.path_parameters["id"] = CHANCE.choice(ACCOUNTS)
+        of_transfer = case.operation.path.startswith("/transfers/")
+        case.path_parameters["id"] = HOLD if of_transfer else CHANCE.choice(ACCOUNTS)
     if "at" in (case.query or {}):
         case.query = {"at": case.query["at"]}
     if case.operation.path in ("/transfer", "/transfers") and case.operation.method == "post":

@@ -48,7 +48,8 @@ pub type Reason = &'static str;
 pub const MAX: u128 = u128::MAX;
 
 /// The reasons that depend on state: they burn the id.
-pub const STICKY: [Reason; 8] = [
+pub const STICKY: [Reason; 9] = [
+    "cancelled",
     "debit_account_not_found",
     "credit_account_not_found",
     "pending_transfer_not_found",

@@ -1,33 +1,28 @@
+use crate::Failure;
 use std::future::Future;
 use tokio::time::Instant;
 
-/// Requests that leave together, in the order of their admission.
-#[derive(Debug)]
-pub struct Batch<R> {
-    /// At least one.
-    pub requests: Vec<R>,
-    /// The latest deadline of its callers: nobody waits for an outcome any longer.
-    pub deadline: Instant,
-}
-
-/// Why a batch has no outcomes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchError {
-    /// Never sent.
-    NotSent,
-    /// Sent and rolled back: provably nothing of it was applied.
-    RolledBack,
-    /// It was sent and its result was not learnt: it may have been applied or may still be.
-    Unknown,
-}
-
-/// What applies batches, one after another in the order they are handed over.
+/// What applies batches: opens sessions, and sends one batch on one.
 pub trait Lane<R, O>: Send + Sync + 'static {
-    /// Resolves when a batch can be sent at once. While it does not, requests stay in the queue,
-    /// where they can still expire, leave or be refused without having been sent.
-    fn ready(&self) -> impl Future<Output = ()> + Send;
+    /// An open session. Batches sent on it are applied one after another.
+    type Session: Send + Sync + 'static;
 
-    /// Applies a batch: one outcome per request, by position. Must end in bounded time
-    /// after the batch's deadline.
-    fn apply(&self, batch: Batch<R>) -> impl Future<Output = Result<Vec<O>, BatchError>> + Send;
+    /// Opens a session and proves by an empty batch that it can commit; `None` if it cannot. Must end
+    /// in bounded time.
+    fn connect(&self) -> impl Future<Output = Option<Self::Session>> + Send;
+
+    /// Sends a batch once: one outcome per request, by position. It must not be applied past
+    /// `not_after`. Need not end before the session does.
+    fn send(
+        &self,
+        session: &Self::Session,
+        requests: &[R],
+        not_after: Instant,
+    ) -> impl Future<Output = Result<Vec<O>, Failure>> + Send;
+
+    /// Resolves when the session has ended, for whatever reason.
+    fn ended(&self, session: &Self::Session) -> impl Future<Output = ()> + Send;
+
+    /// Ends the session at once, whatever runs on it.
+    fn disconnect(&self, session: &Self::Session);
 }

@@ -5,29 +5,35 @@
 //!
 //! | file | holds |
 //! | --- | --- |
-//! | `queue` | admission: one bounded queue, admitted or refused at once |
+//! | `engine` | all decisions, as a state machine without I/O |
+//! | `batcher` | the handle that callers submit to |
 //! | `ticket` | what a caller holds while it waits; dropping it gives the place back |
-//! | `dispatch` | the worker of a lane: slot first, batch second; drains on close |
-//! | `lane` | the seam: what applies a batch |
+//! | `driver` | carries out what the engine decides |
+//! | `lane` | the seam: what opens sessions and sends batches |
 //! | `limits` | the bounds, and how they relate |
 //! | `metrics` | what can be scraped |
+//! | `simulation` | the engine against a model of a database that fails in every way, by seed |
 //!
 //! Invariants:
 //! - A request is in the queue, or in a batch, or answered: never two of these. One lock decides.
-//! - A request that was refused, expired or left by its caller while queued is never dispatched.
-//! - Every queue has a bound; nothing waits for room.
+//! - A request that was refused, expired or left by its caller while queued is never sent.
+//! - Once sent, it is answered by its outcome, by "rolled back" where that is proven, or by "unknown".
+//! - Every queue has a bound, and every wait an end.
 //! - A batch holds whole requests, in the order of their admission.
 
-mod dispatch;
+mod batcher;
+mod driver;
+mod engine;
 mod lane;
 mod limits;
 mod metrics;
-mod queue;
+#[cfg(test)]
+mod simulation;
 mod ticket;
 
-pub use dispatch::Batcher;
-pub use lane::{Batch, BatchError, Lane};
+pub use batcher::{Answer, Batcher, Health};
+pub use engine::{BreakerState, Claim, Client, Failure, Pressure, Refused, Size, SubmitError};
+pub use lane::Lane;
 pub use limits::{Limits, LimitsError};
 pub use metrics::Metrics;
-pub use queue::{Size, SubmitError};
 pub use ticket::{Ticket, TicketError};

@@ -1,4 +1,5 @@
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// The bounds of one batcher. All are checked against each other once, at start.
 #[derive(Debug, Clone, Copy)]
@@ -8,6 +9,8 @@ pub struct Limits {
     pub queue_items: usize,
     /// Bytes that may wait in the queue, as told by each request's [`Size`](crate::Size).
     pub queue_bytes: usize,
+    /// A request that would wait longer than this, by what has been measured, is refused at once.
+    pub target_wait: Duration,
     /// How long a request may wait in the queue, at most; its own deadline may be sooner.
     pub queue_wait: Duration,
     /// Items in one batch, at most.
@@ -20,6 +23,16 @@ pub struct Limits {
     pub batch_wait: Duration,
     /// Batches in flight on one lane, at most.
     pub in_flight: usize,
+    /// A session that works on one batch for this long is given up.
+    pub watchdog: Duration,
+}
+
+/// Until when a request may stay in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Expiry {
+    pub(crate) at: Instant,
+    /// The caller's deadline comes first, not the queue's own bound.
+    pub(crate) by_deadline: bool,
 }
 
 /// Limits that contradict each other, with both numbers.
@@ -44,6 +57,13 @@ impl Limits {
         if self.in_flight == 0 {
             return refuse("batch.in_flight is 0: no batch could ever be sent".into());
         }
+        if self.target_wait > self.queue_wait {
+            return refuse(format!(
+                "queue.target_wait ({:?}) is above queue.max_wait ({:?}): requests would be admitted \
+                 only to be refused",
+                self.target_wait, self.queue_wait
+            ));
+        }
         if self.queue_wait <= self.batch_wait {
             return refuse(format!(
                 "queue.max_wait ({:?}) is not above batch.max_wait ({:?}): a request that waits for \
@@ -64,5 +84,11 @@ impl Limits {
             ));
         }
         Ok(())
+    }
+
+    /// When a request admitted now leaves the queue at the latest.
+    pub(crate) fn expiry(&self, admitted: Instant, deadline: Instant) -> Expiry {
+        let bound = admitted + self.queue_wait;
+        Expiry { at: deadline.min(bound), by_deadline: deadline <= bound }
     }
 }

@@ -70,6 +70,11 @@ impl NewAccount {
     }
 
     /// Its id.
+    pub fn is_linked(&self) -> bool {
+        self.flags.contains(AccountFlag::Linked)
+    }
+
+    /// Its id.
     pub fn id(&self) -> Id {
         self.id
     }

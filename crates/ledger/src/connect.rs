@@ -1,329 +1,367 @@
-//! One way to a PostgreSQL session: bounded in time, checked before use, watched while it lives.
+//! One way to a PostgreSQL session: to the right host, bounded in time, checked before use, watched
+//! while it lives.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `parameters`, `url`, `files` | a connection string taken apart, what it means, and the files that it names |
+//! | `tls` | what `sslmode` asks of the server's certificate |
+//! | `hosts`, `lineage` | which host is tried when, and which primary is the real one |
+//! | `session`, `clock` | a live session, and its database's clock |
+//! | `peer` | what is looked at in a new session |
+//! | `error` | why there is none |
 
-use crate::describe::describe;
-use crate::schema::{self, SchemaError};
-use std::future::poll_fn;
+use crate::schema;
+use futures_util::future::join_all;
+use hosts::{Hosts, Tried, addresses, share};
+use lineage::Highest;
+use peer::Look;
+use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::sync::watch;
-use tokio::task::AbortHandle;
-use tokio::time::timeout;
-use tokio_postgres::config::{Host, SslMode};
-use tokio_postgres::error::Severity;
-use tokio_postgres::{AsyncMessage, Client, Config, NoTls, Socket, tls::NoTlsStream};
+use tls::{SslMode, Tls, explain};
+use tokio::time::{Instant, timeout, timeout_at};
+use tokio_postgres::config::{ChannelBinding, SslMode as DriverMode, SslNegotiation};
+use tokio_postgres::{Config, NoTls};
+use url::{Host, Password, Place, SessionAttrs, Target};
 
-/// How sessions are opened, and what bounds a statement in them.
+mod clock;
+mod error;
+mod files;
+mod hosts;
+mod lineage;
+mod parameters;
+mod peer;
+mod session;
+mod tls;
+mod url;
+
+pub use clock::Clock;
+pub use error::{ConnectError, UrlError};
+pub use lineage::Lineage;
+pub use peer::{Durability, Peer};
+pub(crate) use session::Session;
+pub use url::mask_url;
+
+/// How sessions are opened, and what bounds a statement in them. Its clones share what they have seen
+/// of the hosts.
 #[derive(Clone)]
-pub struct Connector {
-    config: Config,
-    /// From the first packet to the checked session.
+pub struct Connector(Arc<Shared>);
+
+struct Shared {
+    target: Target,
+    tls: Tls,
+    hosts: Hosts,
+    highest: Highest,
+    /// From the first packet to the checked session, over all hosts.
     connect_timeout: Duration,
+    statement_timeout: Duration,
+    lock_timeout: Duration,
 }
 
-/// What the database does to keep what it acknowledges.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Durability {
-    /// `fsync`.
-    pub fsync: String,
-    /// `synchronous_commit`, as this session has it.
-    pub synchronous_commit: String,
-    /// `full_page_writes`.
-    pub full_page_writes: String,
+/// What a session is for, and so what its database has to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    /// The primary on the highest timeline, whose commits are acknowledged.
+    Write,
+    /// The same, though its commits may wait.
+    Read,
+    /// Any that takes writes, whatever schema it has.
+    Migrate,
+    /// Any with the schema, as `target_session_attrs` says.
+    Inspect(SessionAttrs),
+    /// Any, for a look at its timeline.
+    Survey,
 }
 
-impl Durability {
-    /// Whether an acknowledged commit survives a crash of the machine.
-    pub fn is_kept(&self) -> bool {
-        let Self { fsync, synchronous_commit, full_page_writes } = self;
-        fsync == "on" && full_page_writes == "on" && synchronous_commit != "off"
-    }
-}
-
-/// What a session turned out to be.
-#[derive(Debug, Clone)]
-pub struct Peer {
-    /// `server_version`.
-    pub version: String,
-    /// What it does to keep what it acknowledges.
-    pub durability: Durability,
-    /// The session's role may do more than execute the functions and select the views.
-    pub role_is_privileged: bool,
-}
-
-/// Why there is no session. Says neither password nor SQL.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// Nobody answered in time.
-    #[error("no session within {0:?}")]
-    Timeout(Duration),
-    /// PostgreSQL or the network refused.
-    #[error("{}", describe(.0))]
-    Postgres(#[from] tokio_postgres::Error),
-    /// It is a standby.
-    #[error("the database is in recovery: it is a standby and takes no writes")]
-    InRecovery,
-    /// It loses what it acknowledges.
-    #[error(
-        "the database would lose what it acknowledges: fsync = {}, synchronous_commit = {}, \
-         full_page_writes = {}",
-        .0.fsync, .0.synchronous_commit, .0.full_page_writes
-    )]
-    NotDurable(Durability),
-    /// It cannot hold every text.
-    #[error(
-        "the database's encoding is {0}: UTF8 is required, or one text could fail a whole batch"
-    )]
-    NotUtf8(String),
-    /// Not the schema that this program serves.
-    #[error(transparent)]
-    Schema(#[from] SchemaError),
-}
-
-impl ConnectError {
-    /// Whether waiting can help: the database may be starting, restarting, full or unreachable.
-    pub fn may_pass(&self) -> bool {
-        match self {
-            Self::Timeout(_) | Self::InRecovery => true,
-            Self::Postgres(error) => match error.code() {
-                None => error.is_closed() || source_is_io(error),
-                // Class 53: out of connections or memory; 57P: starting or stopping.
-                Some(code) => code.code().starts_with("53") || code.code().starts_with("57P"),
-            },
-            Self::NotDurable(_) | Self::NotUtf8(_) | Self::Schema(_) => false,
-        }
-    }
-}
-
-/// The network, and not what the URL says or lacks.
-fn source_is_io(error: &tokio_postgres::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.is::<std::io::Error>())
-}
-
-/// A URL that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum UrlError {
-    /// Not a connection string. The source is left out: it may quote the string.
-    #[error(
-        "is not a PostgreSQL URL (postgresql://user@host:port/database), or has a parameter that is \
-         not supported yet (sslmode=verify-full, sslrootcert, passfile, service)"
-    )]
-    Malformed,
-    /// It can be read in two ways.
-    #[error("has a raw @ or / in its password: percent-encode them (%40, %2F)")]
-    Ambiguous,
-    /// TLS was asked for.
-    #[error("asks for TLS (sslmode=require), which this version does not support")]
-    Tls,
-}
+/// A session, and what it turned out to be where that matters.
+type Opened = (Session, Option<Peer>);
 
 impl Connector {
-    /// From a libpq-style URL. The session settings bound every statement and lock wait, and free
-    /// the locks of a server that is gone.
+    /// From a connection string as libpq has them: a URL or `key=value` pairs. The session settings
+    /// bound every statement and lock wait, and free the locks of a server that is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`UrlError`] if the string, or a file that it names, cannot be used.
     pub fn new(
         url: &str,
         connect_timeout: Duration,
         statement_timeout: Duration,
         lock_timeout: Duration,
     ) -> Result<Self, UrlError> {
-        let mut config: Config = url.parse().map_err(|_| UrlError::Malformed)?;
-        if is_ambiguous(&config) {
-            return Err(UrlError::Ambiguous);
-        }
-        if config.get_ssl_mode() == SslMode::Require {
-            return Err(UrlError::Tls);
-        }
+        let mut target = Target::new(url)?;
+        // transaction_timeout (PostgreSQL 17) would add nothing: a batch is one statement, and
+        // neither of the two ends a commit that waits for a standby.
         let options = format!(
             "{} -c statement_timeout={} -c lock_timeout={} -c client_connection_check_interval=1000 \
              -c client_min_messages=warning -c default_transaction_isolation=read\\ committed \
              -c idle_in_transaction_session_timeout=5000",
-            config.get_options().unwrap_or_default(),
+            target.config.get_options().unwrap_or_default(),
             statement_timeout.as_millis(),
             lock_timeout.as_millis(),
         );
-        config
-            .options(options)
-            .connect_timeout(connect_timeout)
-            .tcp_user_timeout(Duration::from_secs(5))
-            .keepalives_idle(Duration::from_secs(5))
-            .keepalives_interval(Duration::from_secs(2))
-            .keepalives_retries(3);
-        Ok(Self { config, connect_timeout })
+        target.config.options(options).user(&target.user).dbname(&target.database);
+        let tls = Tls::new(&target.tls)?;
+        let hosts = Hosts::new(std::mem::take(&mut target.hosts), target.shuffle);
+        let highest = Highest::new();
+        let shared = Shared {
+            target,
+            tls,
+            hosts,
+            highest,
+            connect_timeout,
+            statement_timeout,
+            lock_timeout,
+        };
+        Ok(Self(Arc::new(shared)))
     }
 
     /// A session that has shown that it can serve, and what it is.
     pub(crate) async fn open(&self, name: &str) -> Result<(Session, Peer), ConnectError> {
-        let handshake = async {
-            let session = self.session(name).await?;
-            let peer = check(&session.client).await?;
-            Ok((session, peer))
-        };
-        // connect_timeout of the driver bounds the TCP connect only.
-        timeout(self.connect_timeout, handshake)
-            .await
-            .unwrap_or(Err(ConnectError::Timeout(self.connect_timeout)))
+        let (session, peer) = self.0.reach(name, Purpose::Write).await?;
+        Ok((session, peer.expect("who writes knows its peer")))
+    }
+
+    /// A session that only reads: it is opened while commits wait for a standby as well.
+    pub(crate) async fn open_reader(&self, name: &str) -> Result<Session, ConnectError> {
+        Ok(self.0.reach(name, Purpose::Read).await?.0)
     }
 
     /// Opens one session and looks at it: for a clear error at start.
     pub async fn probe(&self) -> Result<Peer, ConnectError> {
+        self.0.warn_of_weak_tls();
         self.open("giro probe").await.map(|(_, peer)| peer)
+    }
+
+    /// A session to change the schema with.
+    pub(crate) async fn open_migration(&self, name: &str) -> Result<Session, ConnectError> {
+        Ok(self.0.reach(name, Purpose::Migrate).await?.0)
     }
 
     /// A session to look at the ledger with, on a standby as well.
     pub(crate) async fn inspect(&self, name: &str) -> Result<Session, ConnectError> {
-        let handshake = async {
-            let session = self.session(name).await?;
-            schema::check(&session.client).await?;
-            Ok(session)
+        let wanted = self.0.target.attrs;
+        if wanted == SessionAttrs::PreferStandby {
+            let standby = self.0.reach(name, Purpose::Inspect(SessionAttrs::Standby)).await;
+            if let Ok((session, _)) = standby {
+                return Ok(session);
+            }
+        }
+        Ok(self.0.reach(name, Purpose::Inspect(wanted)).await?.0)
+    }
+}
+
+impl Shared {
+    /// A session on the first host that will do.
+    async fn reach(&self, name: &str, purpose: Purpose) -> Result<Opened, ConnectError> {
+        let wants_primary = !matches!(purpose, Purpose::Inspect(_));
+        if wants_primary && self.target.attrs == SessionAttrs::Standby {
+            return Err(ConnectError::StandbyAsked);
+        }
+        let deadline = Instant::now() + self.connect_timeout;
+        if wants_primary && self.hosts.len() > 1 && self.highest.get().is_none() {
+            self.survey().await;
+        }
+        let order = self.hosts.in_order();
+        let mut failures = Vec::new();
+        for (i, tried) in order.iter().enumerate() {
+            let time = share(deadline, order.len() - i);
+            match self.try_host(tried, time, name, purpose).await {
+                Ok(opened) => return Ok(opened),
+                Err(failed) => failures.extend(failed),
+            }
+        }
+        match failures.len() {
+            1 => Err(failures.remove(0).1),
+            _ => Err(ConnectError::Hosts(failures)),
+        }
+    }
+
+    /// Looks at all hosts at once before the first is chosen: an old primary that is back after a
+    /// failover would take writes as well.
+    async fn survey(&self) {
+        let time = self.connect_timeout / 2;
+        let look = |tried| self.try_host(tried, time, "giro survey", Purpose::Survey);
+        join_all(self.hosts.in_order().into_iter().map(look)).await;
+    }
+
+    /// A session on one host, or why none of its addresses gave one.
+    async fn try_host(
+        &self,
+        tried: &Tried,
+        time: Duration,
+        name: &str,
+        purpose: Purpose,
+    ) -> Result<Opened, Vec<(String, ConnectError)>> {
+        let (host, deadline) = (&tried.host, Instant::now() + time);
+        let late = |time| ConnectError::Timeout(time);
+        let addresses = timeout_at(deadline, addresses(host)).await.unwrap_or(Err(late(time)));
+        let addresses = addresses.map_err(|error| vec![(host.to_string(), error)])?;
+        let mut failures = Vec::new();
+        for (i, address) in addresses.iter().enumerate() {
+            let time = share(deadline, addresses.len() - i);
+            let time = time.min(self.target.per_address.unwrap_or(time));
+            let attempt = self.try_address(host, *address, name, purpose);
+            let result = timeout(time, attempt).await;
+            tried.note(result.is_err());
+            match result.unwrap_or(Err(late(time))) {
+                Ok(opened) => return Ok(opened),
+                Err(error) => failures.push((shown(host, *address, addresses.len()), error)),
+            }
+        }
+        Err(failures)
+    }
+
+    async fn try_address(
+        &self,
+        host: &Host,
+        address: Option<IpAddr>,
+        name: &str,
+        purpose: Purpose,
+    ) -> Result<Opened, ConnectError> {
+        let mut session = self.session(host, address, name).await?;
+        let look = Look::at(&session).await?;
+        match (purpose, look.refuses_writes()) {
+            (Purpose::Inspect(SessionAttrs::Standby), None) => {
+                return Err(ConnectError::NotStandby);
+            }
+            (Purpose::Inspect(SessionAttrs::Writable), Some(refusal)) => return Err(refusal),
+            (Purpose::Inspect(_), _) => {
+                schema::check(&session.client).await?;
+                return Ok((session, None));
+            }
+            (_, Some(refusal)) => return Err(refusal),
+            (_, None) => {}
+        }
+        let Some(lineage) = look.lineage() else { return Err(ConnectError::InRecovery) };
+        self.highest.admit(lineage, &session.lineage)?;
+        if matches!(purpose, Purpose::Survey | Purpose::Migrate) {
+            return Ok((session, None));
+        }
+        if purpose == Purpose::Write {
+            look.check_standby_wait()?;
+        }
+        look.check_settings(self.statement_timeout, self.lock_timeout)?;
+        let peer = look.into_peer(lineage)?;
+        schema::check(&session.client).await?;
+        session.clock = Some(peer.clock);
+        Ok((session, Some(peer)))
+    }
+
+    async fn session(
+        &self,
+        host: &Host,
+        address: Option<IpAddr>,
+        name: &str,
+    ) -> Result<Session, ConnectError> {
+        let mut config = self.target.config.clone();
+        config.application_name(name).port(host.port);
+        match &host.place {
+            Place::Unix(path) => config.host_path(path),
+            Place::Tcp { name, .. } => config.host(name),
         };
-        timeout(self.connect_timeout, handshake)
-            .await
-            .unwrap_or(Err(ConnectError::Timeout(self.connect_timeout)))
-    }
-
-    async fn session(&self, name: &str) -> Result<Session, tokio_postgres::Error> {
-        let mut config = self.config.clone();
-        config.application_name(name);
-        let (client, connection) = config.connect(NoTls).await?;
-        let warnings = Arc::new(AtomicU64::new(0));
-        let (alive, closed) = watch::channel(());
-        let drive = drive(connection, warnings.clone(), name.to_owned(), alive);
-        let driver = tokio::spawn(drive).abort_handle();
-        Ok(Session { client, warnings, closed, driver, killed: AtomicBool::new(false) })
-    }
-}
-
-/// A live session. Dropping it closes it.
-pub(crate) struct Session {
-    pub(crate) client: Client,
-    /// Warnings received so far. PostgreSQL reports a cancelled wait for a synchronous standby as a
-    /// success with a warning, so a call during which one came has an unknown result.
-    warnings: Arc<AtomicU64>,
-    closed: watch::Receiver<()>,
-    driver: AbortHandle,
-    killed: AtomicBool,
-}
-
-impl Session {
-    pub(crate) fn warnings(&self) -> u64 {
-        self.warnings.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn is_usable(&self) -> bool {
-        !self.killed.load(Ordering::Acquire) && !self.client.is_closed()
-    }
-
-    /// Resolves when the session has ended, for whatever reason.
-    pub(crate) async fn ended(&self) {
-        let _ = self.closed.clone().changed().await; // an error: the driver has dropped its end
-    }
-
-    /// Ends the session at once: every call on it fails, whatever PostgreSQL is doing.
-    pub(crate) fn kill(&self) {
-        // The abort takes effect later; nobody is to be handed the session until then.
-        self.killed.store(true, Ordering::Release);
-        self.driver.abort();
-    }
-}
-
-impl Drop for Session {
-    fn drop(&mut self) {
-        self.kill();
-    }
-}
-
-/// Moves the session's bytes until it ends.
-async fn drive(
-    mut connection: tokio_postgres::Connection<Socket, NoTlsStream>,
-    warnings: Arc<AtomicU64>,
-    name: String,
-    _alive: watch::Sender<()>,
-) {
-    while let Some(message) = poll_fn(|context| connection.poll_message(context)).await {
-        match message {
-            Ok(AsyncMessage::Notice(notice))
-                if notice.parsed_severity() == Some(Severity::Warning) =>
-            {
-                warnings.fetch_add(1, Ordering::Release);
-                tracing::warn!(
-                    session = name,
-                    sqlstate = notice.code().code(),
-                    "{}",
-                    notice.message()
-                );
+        if let Some(address) = address {
+            config.hostaddr(address);
+        }
+        let has_password = self.set_password(&mut config, host)?;
+        let mode = driver_mode(self.tls.mode, address);
+        config.ssl_mode(mode);
+        if self.tls.direct && mode == DriverMode::Require {
+            config.ssl_negotiation(SslNegotiation::Direct);
+        }
+        let proves_itself = mode != DriverMode::Require || self.tls.verified || !has_password;
+        config.channel_binding(self.target.channel_binding.unwrap_or(match proves_itself {
+            true => ChannelBinding::Prefer,
+            // Nothing else says who the server is, and to an impostor no password may be sent.
+            false => ChannelBinding::Require,
+        }));
+        let highest = self.highest.subscribe();
+        match self.tls.connector.clone().filter(|_| mode != DriverMode::Disable) {
+            Some(tls) => {
+                let connected = config.connect(tls).await.map_err(explain)?;
+                Ok(Session::start(connected, name, highest))
             }
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(session = name, "the session ended: {}", describe(&error));
-                return;
-            }
+            None => Ok(Session::start(config.connect(NoTls).await?, name, highest)),
+        }
+    }
+
+    /// Says whether there is one.
+    fn set_password(&self, config: &mut Config, host: &Host) -> Result<bool, ConnectError> {
+        let Target { password, database, user, .. } = &self.target;
+        let password = match password {
+            Password::None => None,
+            Password::Given(password) => Some(password.clone()),
+            Password::File(file) => file
+                .password(&host.names(), host.port, database, user)
+                .map_err(ConnectError::Password)?,
+        };
+        if let Some(password) = &password {
+            config.password(password);
+        }
+        Ok(password.is_some())
+    }
+
+    fn warn_of_weak_tls(&self) {
+        if !self.hosts.in_order().iter().any(|tried| may_be_elsewhere(&tried.host)) {
+            return;
+        }
+        if self.tls.mode == SslMode::Disable {
+            tracing::warn!(
+                "sslmode=disable: passwords and transfers travel to another machine in plaintext"
+            );
+        } else if !self.tls.verified {
+            tracing::warn!(
+                "the server's certificate is not checked: sslmode=verify-full with sslrootcert does"
+            );
         }
     }
 }
 
-async fn check(client: &Client) -> Result<Peer, ConnectError> {
-    let row = client
-        .query_one(
-            "SELECT current_setting('server_version'), current_setting('fsync'),
-                    current_setting('synchronous_commit'), current_setting('full_page_writes'),
-                    pg_is_in_recovery(),
-                    EXISTS (SELECT FROM pg_roles
-                             WHERE rolname = current_user
-                               AND (rolsuper OR rolcreatedb OR rolcreaterole))
-                    OR EXISTS (SELECT FROM pg_namespace
-                                WHERE nspname = 'giro' AND pg_has_role(nspowner, 'MEMBER')),
-                    current_setting('server_encoding')",
-            &[],
-        )
-        .await?;
-    if row.get(4) {
-        return Err(ConnectError::InRecovery);
+/// What is asked of the driver. Nothing leaves this machine in plaintext unless that was asked for.
+fn driver_mode(mode: SslMode, address: Option<IpAddr>) -> DriverMode {
+    match (mode, address) {
+        (SslMode::Disable, _) | (_, None) => DriverMode::Disable,
+        (SslMode::Prefer, Some(address)) if address.to_canonical().is_loopback() => {
+            DriverMode::Prefer
+        }
+        _ => DriverMode::Require,
     }
-    let durability = Durability {
-        fsync: row.get(1),
-        synchronous_commit: row.get(2),
-        full_page_writes: row.get(3),
-    };
-    if !durability.is_kept() {
-        return Err(ConnectError::NotDurable(durability));
-    }
-    let encoding: String = row.get(6);
-    if encoding != "UTF8" {
-        return Err(ConnectError::NotUtf8(encoding));
-    }
-    schema::check(client).await?;
-    Ok(Peer { version: row.get(0), durability, role_is_privileged: row.get(5) })
 }
 
-/// A host or a database with one of these is the rest of a password that was not percent-encoded.
-fn is_ambiguous(config: &Config) -> bool {
-    let torn = |text: &str| text.contains(['@', '/']);
-    let host = |host: &Host| matches!(host, Host::Tcp(name) if torn(name));
-    config.get_hosts().iter().any(host) || config.get_dbname().is_some_and(torn)
+fn may_be_elsewhere(host: &Host) -> bool {
+    match &host.place {
+        Place::Unix(_) => false,
+        Place::Tcp { address: Some(address), .. } => !address.to_canonical().is_loopback(),
+        Place::Tcp { name, .. } => name != "localhost",
+    }
 }
 
-/// A URL as it may be shown: who, where and which database, rebuilt from what was understood.
-pub fn mask_url(url: &str) -> String {
-    let Some(config) = url.parse::<Config>().ok().filter(|config| !is_ambiguous(config)) else {
-        return "(not a PostgreSQL URL)".into();
-    };
-    let hosts: Vec<String> = config
-        .get_hosts()
-        .iter()
-        .enumerate()
-        .map(|(i, host)| {
-            let ports = config.get_ports();
-            let port = ports.get(i).or(ports.first()).copied().unwrap_or(5432);
-            match host {
-                Host::Tcp(name) => format!("{name}:{port}"),
-                Host::Unix(path) => {
-                    format!("{}:{port}", path.display().to_string().replace('/', "%2F"))
-                }
-            }
-        })
-        .collect();
-    let user = config.get_user().unwrap_or_default();
-    let secret = if config.get_password().is_some() { ":***" } else { "" };
-    let database = config.get_dbname().unwrap_or_default();
-    format!("postgresql://{user}{secret}@{}/{database}", hosts.join(","))
+fn shown(host: &Host, address: Option<IpAddr>, of: usize) -> String {
+    match address {
+        Some(address) if of > 1 => format!("{host} ({address})"),
+        _ => host.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plaintext_leaves_this_machine_only_when_it_is_asked_for() {
+        let here = Some("127.0.0.1".parse().unwrap());
+        let there = Some("192.0.2.1".parse().unwrap());
+        for (mode, address, expected) in [
+            (SslMode::Disable, there, DriverMode::Disable),
+            (SslMode::Prefer, None, DriverMode::Disable),
+            (SslMode::Prefer, here, DriverMode::Prefer),
+            (SslMode::Prefer, Some("::1".parse().unwrap()), DriverMode::Prefer),
+            (SslMode::Prefer, there, DriverMode::Require),
+            (SslMode::Require, here, DriverMode::Require),
+            (SslMode::VerifyFull, None, DriverMode::Disable),
+            (SslMode::VerifyFull, there, DriverMode::Require),
+        ] {
+            assert_eq!(driver_mode(mode, address), expected, "{mode:?} {address:?}");
+        }
+    }
 }

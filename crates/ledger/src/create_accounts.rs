@@ -30,9 +30,9 @@ impl ArrayCall for CreateAccounts {
 
     const NAME: &'static str = "create_accounts";
     const STATEMENT: &'static str = "SELECT * FROM giro.create_accounts(
-        shard => $1, token => $2, server => $3, ids => $4, ledgers => $5, codes => $6, flags => $7,
-        overdraft_limits => $8, \"references\" => $9, metadatas => $10, timestamps => $11,
-        requests => $12)";
+        shard => $1, token => $2, server => $3, not_after => $4,
+        ids => $5, ledgers => $6, codes => $7, flags => $8, overdraft_limits => $9,
+        \"references\" => $10, metadatas => $11, timestamps => $12, requests => $13)";
 
     fn columns<'a>(requests: &'a [Vec<NewAccount>]) -> AccountColumns<'a> {
         let accounts: Vec<&NewAccount> = requests.iter().flatten().collect();
@@ -58,6 +58,7 @@ impl ArrayCall for CreateAccounts {
             &header.shard,
             &header.token,
             &header.server,
+            &header.not_after,
             &columns.ids,
             &columns.ledgers,
             &columns.codes,

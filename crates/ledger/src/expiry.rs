@@ -3,6 +3,7 @@ use crate::describe::describe;
 use crate::metrics::Metrics;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::ToSql;
 
 /// Between two looks for holds whose time is over: well within the two seconds that are promised.
@@ -39,8 +40,7 @@ impl Expiry {
                     error.to_string()
                 }
             };
-            self.metrics.expiry_failures.inc();
-            tracing::warn!("holds are not released: {failure}");
+            self.failed(&failure);
             sleep(INTERVAL).await;
         }
     }
@@ -56,6 +56,10 @@ impl Expiry {
             let call = session.client.query_one(&statement, &parameters);
             let released = match timeout(self.watchdog, call).await {
                 Ok(Ok(row)) => row.get::<_, i32>(0),
+                Ok(Err(error)) if session.is_usable() && is_rolled_back(&error) => {
+                    self.failed(&describe(&error));
+                    0
+                }
                 Ok(Err(error)) => return describe(&error),
                 Err(_) => return format!("no answer after {:?}", self.watchdog),
             };
@@ -65,4 +69,14 @@ impl Expiry {
             }
         }
     }
+
+    fn failed(&self, failure: &str) {
+        self.metrics.expiry_failures.inc();
+        tracing::warn!("holds are not released: {failure}");
+    }
+}
+
+/// Whether PostgreSQL says that only the call has failed: the session may go on.
+fn is_rolled_back(error: &tokio_postgres::Error) -> bool {
+    error.as_db_error().is_some_and(|word| word.parsed_severity() == Some(Severity::Error))
 }

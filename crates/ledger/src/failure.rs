@@ -2,30 +2,52 @@
 //! of severity ERROR and followed by a working session, says that a call was rolled back.
 
 use crate::connect::Session;
-use std::time::Duration;
-use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 
-/// What a failed call may have done, and what to do next.
+/// What a failed call may have done. All but the last are rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Failure {
-    /// Rolled back, and likely to pass when sent again.
-    Retry,
-    /// Rolled back, and likely to pass on another session.
-    RetryElsewhere,
-    /// Rolled back, and no reason why it should pass when sent again.
-    Aborted,
+pub enum Failure {
+    /// A concurrent batch has just decided one of its ids; the next call sees that.
+    Overtaken,
+    /// Other sessions were in its way; likely to pass when sent again.
+    Contended,
+    /// Somebody held a lock for longer than `lock_timeout`.
+    Locked,
+    /// PostgreSQL lacked time, memory or disk.
+    Exhausted,
+    /// It reached its accounts past its `not_after`: it is old, or the clocks have moved.
+    Fenced,
+    /// Not a primary, or another version of the function: both show at the next handshake.
+    WrongSession,
+    /// Something in the batch cannot be applied.
+    Poisoned,
+    /// Every other batch would fail as well.
+    Broken,
     /// It may have been committed, or may still be: only a second call with the same ids can tell.
     /// The session is not to be used again.
     Unknown(Cause),
 }
 
+impl Failure {
+    /// A clause for a person.
+    pub(crate) fn meaning(self) -> &'static str {
+        match self {
+            Self::Overtaken | Self::Contended | Self::Locked => "it was blocked",
+            Self::Exhausted => "the database lacks time, memory or disk",
+            Self::Fenced => "the clocks have moved",
+            Self::WrongSession => "this database cannot write",
+            Self::Poisoned | Self::Broken => "the database refuses it; the log has its words",
+            Self::Unknown(_) => "its result is unknown",
+        }
+    }
+}
+
 /// Why a result is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub enum Cause {
     /// The session ended, or PostgreSQL is going down.
     Session,
-    /// No answer within the watchdog's time.
+    /// The session was given up because it did not answer.
     Watchdog,
     /// A warning came with the result.
     Warning,
@@ -50,13 +72,11 @@ impl Cause {
     }
 }
 
-/// What this error of a call on this session proves. The session has `patience` to show that it still
-/// works, behind whatever is pipelined on it.
-pub(crate) async fn classify(
-    session: &Session,
-    error: &tokio_postgres::Error,
-    patience: Duration,
-) -> Failure {
+/// What this error of a call on this session proves.
+pub(crate) async fn classify(session: &Session, error: &tokio_postgres::Error) -> Failure {
+    if session.was_killed() {
+        return Failure::Unknown(Cause::Watchdog);
+    }
     let Some(word) = error.as_db_error() else {
         return Failure::Unknown(Cause::Session);
     };
@@ -64,27 +84,32 @@ pub(crate) async fn classify(
         return Failure::Unknown(Cause::Session);
     }
     // The error arrives before the end of the call; a further answer proves that it is over.
-    match timeout(patience, session.client.simple_query("")).await {
-        Ok(Ok(_)) => rolled_back(word.code(), word.constraint()),
-        _ => Failure::Unknown(Cause::Session),
+    match session.client.simple_query("").await {
+        Ok(_) => rolled_back(word.code(), word.constraint()),
+        Err(_) => Failure::Unknown(Cause::Session),
     }
 }
 
 fn rolled_back(code: &SqlState, constraint: Option<&str>) -> Failure {
     let concurrent_id = matches!(constraint, Some("decisions_pkey" | "account_state_pkey"));
     match *code {
-        SqlState::T_R_SERIALIZATION_FAILURE
-        | SqlState::T_R_DEADLOCK_DETECTED
-        | SqlState::LOCK_NOT_AVAILABLE
-        | SqlState::QUERY_CANCELED => Failure::Retry,
-        SqlState::UNIQUE_VIOLATION if concurrent_id => Failure::Retry,
-        // Another primary, or another version of the function: both show at the next handshake.
+        SqlState::T_R_SERIALIZATION_FAILURE => Failure::Overtaken,
+        SqlState::UNIQUE_VIOLATION if concurrent_id => Failure::Overtaken,
+        SqlState::T_R_DEADLOCK_DETECTED => Failure::Contended,
+        SqlState::LOCK_NOT_AVAILABLE => Failure::Locked,
+        SqlState::QUERY_CANCELED => Failure::Exhausted,
         SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::FEATURE_NOT_SUPPORTED => {
-            Failure::RetryElsewhere
+            Failure::WrongSession
         }
-        // Class 53: out of disk, memory or connections.
-        _ if code.code().starts_with("53") => Failure::Retry,
-        _ => Failure::Aborted,
+        _ => match code.code() {
+            "GR001" => Failure::Fenced,
+            code if code.starts_with("53") => Failure::Exhausted,
+            // Data, integrity, too large; what a trigger or a constraint of the user's own raises.
+            code if ["22", "23", "44", "54", "P0"].iter().any(|class| code.starts_with(class)) => {
+                Failure::Poisoned
+            }
+            _ => Failure::Broken,
+        },
     }
 }
 
@@ -93,18 +118,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_can_pass_is_sent_again() {
+    fn an_sqlstate_says_what_may_pass() {
         let class = |code: &str, constraint| rolled_back(&SqlState::from_code(code), constraint);
-        for code in ["40001", "40P01", "55P03", "57014", "53100", "53200"] {
-            assert_eq!(class(code, None), Failure::Retry, "{code}");
+        for (expected, codes) in [
+            (Failure::Overtaken, &["40001"][..]),
+            (Failure::Contended, &["40P01"]),
+            (Failure::Locked, &["55P03"]),
+            (Failure::Exhausted, &["57014", "53100", "53200"]),
+            (Failure::Fenced, &["GR001"]),
+            (Failure::WrongSession, &["25006", "0A000"]),
+            (Failure::Poisoned, &["22003", "22021", "23502", "23514", "54000", "P0001"]),
+            (Failure::Broken, &["42501", "42883", "XX000"]),
+        ] {
+            for code in codes {
+                assert_eq!(class(code, None), expected, "{code}");
+            }
         }
-        for code in ["25006", "0A000"] {
-            assert_eq!(class(code, None), Failure::RetryElsewhere, "{code}");
-        }
-        for code in ["42501", "42883", "22003", "22021", "23502", "P0001"] {
-            assert_eq!(class(code, None), Failure::Aborted, "{code}");
-        }
-        assert_eq!(class("23505", Some("decisions_pkey")), Failure::Retry);
-        assert_eq!(class("23505", Some("another_key")), Failure::Aborted);
+        assert_eq!(class("23505", Some("decisions_pkey")), Failure::Overtaken);
+        assert_eq!(class("23505", Some("another_key")), Failure::Poisoned);
     }
 }

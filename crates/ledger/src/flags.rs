@@ -130,6 +130,9 @@ impl AccountFlags {
 }
 
 impl TransferFlags {
+    /// Settles an id without a transfer. It has no name, so no caller can set it.
+    pub(crate) const CANCEL: Self = Self(512);
+
     /// Whether the transfer resolves a hold, from which it inherits what it leaves out.
     pub(crate) fn resolves_hold(self) -> bool {
         self.contains(TransferFlag::PostPending) || self.contains(TransferFlag::VoidPending)

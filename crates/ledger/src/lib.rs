@@ -13,7 +13,7 @@
 //! | `reason` | why an item was refused |
 //! | `expiry` | releases holds at their deadline |
 //! | `readers` | reads by SQL, and dry runs, on a pool of sessions that cannot write |
-//! | `connect`, `schema` | sessions, and the schema they expect |
+//! | `connect`, `schema` | sessions by way of a URL, TLS and several hosts; the schema they expect |
 //! | `verify` | the audit of a whole ledger |
 //!
 //! Invariants:
@@ -25,7 +25,6 @@
 mod account;
 mod amount;
 mod apply_transfers;
-mod backoff;
 mod call;
 mod connect;
 mod create_accounts;
@@ -50,13 +49,14 @@ pub use account::{AccountInput, AccountRecord, Balances, CreatedAccount, NewAcco
 pub use amount::Amount;
 pub use apply_transfers::ApplyTransfers;
 pub use call::{ArrayCall, Header, Verdict};
-pub use connect::{ConnectError, Connector, Durability, Peer, UrlError, mask_url};
+pub use connect::{Clock, ConnectError, Connector, Durability, Lineage, Peer, UrlError, mask_url};
 pub use create_accounts::CreateAccounts;
 pub use expiry::Expiry;
+pub use failure::{Cause, Failure};
 pub use field::{FieldError, Metadata, Reference};
 pub use flags::{AccountFlag, AccountFlags, TransferFlag, TransferFlags};
 pub use id::Id;
-pub use lane::{Lane, Unapplied};
+pub use lane::{Lane, Prepared};
 pub use metrics::Metrics;
 pub use readers::{
     AccountById, BalanceAt, BalanceRecord, DryRun, ListAccounts, ListBalances, ListTransfers,

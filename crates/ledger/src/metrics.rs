@@ -9,8 +9,8 @@ pub struct Metrics {
     pub call_seconds: HistogramVec,
     /// Calls whose result is unknown, by function and cause.
     pub unknown: IntCounterVec,
-    /// Batches sent again after they were rolled back, by function.
-    pub retries: IntCounterVec,
+    /// Calls that reached their accounts too late to be applied, by function.
+    pub fenced: IntCounterVec,
     /// Errors that PostgreSQL answered a call with, by SQLSTATE and severity.
     pub db_errors: IntCounterVec,
     /// Sessions that could not be opened, by SQLSTATE or cause.
@@ -51,9 +51,9 @@ impl Metrics {
                 "Calls whose result is unknown, by function and cause.",
                 &["function", "cause"],
             )?,
-            retries: counter(
-                "retries_total",
-                "Batches sent again after they were rolled back, by function.",
+            fenced: counter(
+                "fenced_total",
+                "Calls that reached their accounts too late to be applied, by function.",
                 &["function"],
             )?,
             db_errors: counter(
@@ -76,7 +76,7 @@ impl Metrics {
             )?,
         };
         for function in ["apply_transfers", "create_accounts"] {
-            metrics.retries.with_label_values(&[function]);
+            metrics.fenced.with_label_values(&[function]);
             for cause in Cause::ALL {
                 metrics.unknown.with_label_values(&[function, cause.label()]);
             }
@@ -95,14 +95,8 @@ impl Metrics {
     }
 
     pub(crate) fn connect_failed(&self, error: &ConnectError) {
-        let cause = match error {
-            ConnectError::Timeout(_) => "timeout",
-            ConnectError::Postgres(error) => error.code().map_or("network", |code| code.code()),
-            ConnectError::InRecovery => "in_recovery",
-            ConnectError::NotDurable(_) => "not_durable",
-            ConnectError::NotUtf8(_) => "not_utf8",
-            ConnectError::Schema(_) => "schema",
-        };
-        self.connect_failures.with_label_values(&[cause]).inc();
+        for cause in error.causes() {
+            self.connect_failures.with_label_values(&[cause]).inc();
+        }
     }
 }

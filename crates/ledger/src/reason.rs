@@ -1,7 +1,8 @@
 use serde::{Serialize, Serializer};
 
 /// Why a transfer or an account was refused, in order of precedence: name, marks and what it means.
-/// `burns`: the refusal depends on state and is recorded for good. `retry`: worth another try.
+/// `burns`: the refusal depends on state and is recorded for good. `retry`: worth another try. The
+/// functions give all of them but the last, which the server gives when a call fails by one item alone.
 macro_rules! reasons {
     ($($variant:ident $name:literal $($mark:ident)* $meaning:literal;)+) => {
         /// Why a transfer or an account was judged and refused.
@@ -70,6 +71,7 @@ reasons! {
     ClosingTransferMustBePending "closing_transfer_must_be_pending" "Only a hold can close an account.";
     LedgerMustNotBeZero "ledger_must_not_be_zero" "The ledger is zero.";
     CodeMustNotBeZero "code_must_not_be_zero" "The code is zero.";
+    Cancelled "cancelled" burns "The id was settled by a cancel before any transfer was decided under it.";
     DebitAccountNotFound "debit_account_not_found" burns retry "The ledger has no such debit account.";
     CreditAccountNotFound "credit_account_not_found" burns retry "The ledger has no such credit account.";
     AccountsMustHaveTheSameLedger "accounts_must_have_the_same_ledger" "The accounts belong to different ledgers.";
@@ -101,6 +103,7 @@ reasons! {
     VersionMismatch "version_mismatch" burns retry "An account is no longer at the version that was expected.";
     ExceedsCredits "exceeds_credits" burns retry "The debit account would go past its limit.";
     ExceedsDebits "exceeds_debits" burns retry "The credit account would go past its limit.";
+    RefusedByDatabase "refused_by_database" "PostgreSQL raised an error for this transfer alone; the server's log names it.";
 }
 
 impl Reason {

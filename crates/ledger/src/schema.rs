@@ -1,18 +1,19 @@
 //! The schema in the database: tables migrate by numbered steps, functions, views and grants are
 //! replaced from their files.
 
+use crate::connect::{ConnectError, Connector, UrlError};
 use crate::describe::describe;
 use refinery::{Migration, Runner};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::time::Duration;
-use tokio::time::timeout;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 /// The numbered steps, append-only.
 const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__ledger", include_str!("../../../sql/migrations/V1__ledger.sql")),
     ("V2__whole_ledger", include_str!("../../../sql/migrations/V2__whole_ledger.sql")),
+    ("V3__fence", include_str!("../../../sql/migrations/V3__fence.sql")),
 ];
 
 /// Replaced at every migration, in this order.
@@ -39,6 +40,9 @@ const REPLACED: &[&str] = &[
 
 /// From the first packet to an open session.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// For whoever migrates at the same time, and for those who use what is to be replaced.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One migration at a time in a database: any constant will do.
 const ADVISORY_LOCK: i64 = 0x6769_726f; // "giro"
@@ -99,10 +103,10 @@ pub struct Migrated {
 pub enum MigrateError {
     /// Not a usable URL.
     #[error("the URL {0}")]
-    Url(#[from] crate::UrlError),
-    /// Nobody answered.
-    #[error("the database does not answer")]
-    Timeout,
+    Url(#[from] UrlError),
+    /// There is no session with a database that takes writes.
+    #[error("{0}")]
+    Connect(#[from] ConnectError),
     /// PostgreSQL refused.
     #[error("{}{}", describe(.0), hint(.0))]
     Postgres(#[from] tokio_postgres::Error),
@@ -120,20 +124,17 @@ fn hint(error: &tokio_postgres::Error) -> String {
 
 /// Brings the schema up to date as the owner. Safe to run by several at once.
 pub async fn migrate(url: &str) -> Result<Migrated, MigrateError> {
-    let config: tokio_postgres::Config = url.parse().map_err(|_| crate::UrlError::Malformed)?;
-    let connect = timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
-    let (mut client, connection) = connect.map_err(|_| MigrateError::Timeout)??;
-    // Ends with the client, whose calls report what went wrong.
-    tokio::spawn(connection);
-    client
+    let connector = Connector::new(url, CONNECT_TIMEOUT, Duration::ZERO, LOCK_TIMEOUT)?;
+    let mut session = connector.open_migration("giro migrate").await?;
+    session
+        .client
         .batch_execute(&format!(
-            "SET application_name = 'giro migrate'; SET lock_timeout = '60s';
-             SET client_min_messages = warning;
+            "SET idle_in_transaction_session_timeout = '60s';
              SELECT pg_advisory_lock({ADVISORY_LOCK}); CREATE SCHEMA IF NOT EXISTS giro"
         ))
         .await?;
-    let steps = apply_steps(&mut client).await?;
-    replace_functions(&mut client).await?;
+    let steps = apply_steps(&mut session.client).await?;
+    replace_functions(&mut session.client).await?;
     Ok(Migrated { steps, version: version() })
 }
 
@@ -171,7 +172,7 @@ async fn replace_functions(client: &mut Client) -> Result<(), tokio_postgres::Er
 }
 
 /// Refuses a database that this program does not fit.
-pub(crate) async fn check(client: &Client) -> Result<(), crate::ConnectError> {
+pub(crate) async fn check(client: &Client) -> Result<(), ConnectError> {
     let info = "SELECT version, functions_hash FROM giro.schema_info";
     let row = match client.query_opt(info, &[]).await {
         Ok(Some(row)) => row,

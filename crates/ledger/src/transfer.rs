@@ -142,6 +142,33 @@ impl Transfer {
         })
     }
 
+    /// What settles an id for good, in a request of its own: its verdict is what was decided of the id
+    /// before, else it is refused as [`Cancelled`](crate::Reason::Cancelled) and stays so. Of a transfer
+    /// that had been applied the verdict tells the amount and the record alone.
+    pub fn cancel(ledger: i32, id: Id) -> Self {
+        Self {
+            id,
+            ledger,
+            debit_account: INHERITED,
+            credit_account: INHERITED,
+            amount: None,
+            code: 0,
+            flags: TransferFlags::CANCEL,
+            pending_id: None,
+            timeout: None,
+            reference: None,
+            metadata: None,
+            expect: None,
+            scope: None,
+            timestamp: None,
+        }
+    }
+
+    /// Its id.
+    pub fn is_linked(&self) -> bool {
+        self.flags.contains(TransferFlag::Linked)
+    }
+
     /// Its id.
     pub fn id(&self) -> Id {
         self.id
@@ -155,7 +182,7 @@ impl Transfer {
     }
 }
 
-/// What a post or void carries in place of an account that it leaves to its hold.
+/// What a post or void carries in place of an account that it leaves to its hold, and a cancel always.
 const INHERITED: Id = Id::ZERO;
 
 /// What the ledger adds to a transfer when it applies it.

@@ -5,12 +5,12 @@ use crate::descriptors;
 use crate::http::serve::{ConnectionLimits, Stage, serve};
 use crate::http::{self, Accounts, Api, BodyBudget, DryRuns, Intake, Resource, Transfers, admin};
 use crate::metrics::Metrics;
-use engine::{Engine, Requests, Verdicts, server_name};
 use giro_batcher::Batcher;
 use giro_ledger::{ConnectError, Expiry, Readers};
-use health::{Trouble, greet, readiness, sample};
+use health::{greet, readiness, sample};
 use http::RequestLimits;
 use prometheus::{IntCounterVec, Registry};
+use seam::{Parts, Requests, Verdicts, server_name};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,8 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
-mod engine;
 mod health;
+mod seam;
 
 /// Scrapes and probes come by themselves again: an idle connection only keeps others out.
 const ADMIN_IDLE_MAX: Duration = Duration::from_secs(5);
@@ -107,16 +107,15 @@ impl App {
         let ledger_metrics = giro_ledger::Metrics::register(&registry)?;
         let mut workers = JoinSet::new();
         let mut background = JoinSet::new();
-        let mut engine = Engine {
+        let mut parts = Parts {
             config,
             connector: &connector,
             registry: &registry,
             ledger_metrics: &ledger_metrics,
             workers: &mut workers,
-            background: &mut background,
         };
-        let (transfers, lanes) = engine.start::<Transfers>("giro lane", config.database.lanes)?;
-        let (accounts, account_lanes) = engine.start::<Accounts>("giro accounts", 1)?;
+        let (transfers, lanes) = parts.start::<Transfers>("giro lane", config.database.lanes)?;
+        let (accounts, account_lanes) = parts.start::<Accounts>("giro accounts", 1)?;
         let expiry = Expiry::new(
             server_name(),
             connector.clone(),
@@ -129,12 +128,13 @@ impl App {
             Readers::new(connector, config.database.read_sessions, patience, ledger_metrics);
 
         let (stage, stop) = watch::channel(Stage::Serving);
-        let lanes: Vec<Trouble> = lanes.into_iter().chain(account_lanes).collect();
+        let lanes = vec![lanes, account_lanes];
         let readiness = readiness(stop.clone(), lanes.clone());
         background.spawn(sample(metrics.clone(), lanes, readers.clone()));
 
         let limits = request_limits(config);
-        let bodies = BodyBudget::new(config.queue.max_bytes.as_u64() as usize);
+        let bodies =
+            BodyBudget::new(config.queue.max_bytes.as_u64() as usize, limits.bulk_body_bytes);
         let dry_runs = DryRuns::new(readers.clone());
         let api = http::router(Api {
             transfers: intake(&transfers, limits, &bodies, Some(dry_runs), &metrics.transfers),
@@ -147,6 +147,7 @@ impl App {
             connections: config.server.max_connections,
             idle: config.server.idle_timeout.0,
             header: config.server.header_timeout.0,
+            client_header: config.server.client_header.as_ref().and_then(|name| name.parse().ok()),
             open: Some(metrics.http_connections),
         };
         // Operators must get in when callers have taken every place.

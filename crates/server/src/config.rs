@@ -47,6 +47,8 @@ pub struct Server {
     pub header_timeout: Span,
     /// A request's body must be complete this long after its header.
     pub body_timeout: Span,
+    /// A reply must be taken this long after it is ready.
+    pub write_timeout: Span,
     /// Body of one transfer or account, at most.
     pub max_body_bytes: ByteSize,
     /// Body of an array of them, at most.
@@ -57,6 +59,8 @@ pub struct Server {
     pub max_request_timeout: Span,
     /// How long a stop may take.
     pub drain_timeout: Span,
+    /// Header that names the client, where a proxy sets it; else a client is a peer address.
+    pub client_header: Option<String>,
 }
 
 /// `admin.*`
@@ -93,6 +97,8 @@ pub struct Queue {
     pub max_items: usize,
     /// Bytes that may wait; more are refused.
     pub max_bytes: ByteSize,
+    /// The longest wait, as predicted, with which a request is still admitted.
+    pub target_wait: Span,
     /// How long a request may wait.
     pub max_wait: Span,
 }
@@ -143,11 +149,13 @@ impl Default for Server {
             idle_timeout: Span::from_secs(60),
             header_timeout: Span::from_secs(5),
             body_timeout: Span::from_secs(5),
+            write_timeout: Span::from_secs(10),
             max_body_bytes: ByteSize::kib(64),
             max_bulk_body_bytes: ByteSize::mib(1),
             request_timeout: Span::from_secs(2),
             max_request_timeout: Span::from_secs(30),
             drain_timeout: Span::from_secs(10),
+            client_header: None,
         }
     }
 }
@@ -173,7 +181,12 @@ impl Default for Database {
 
 impl Default for Queue {
     fn default() -> Self {
-        Self { max_items: 10_000, max_bytes: ByteSize::mib(16), max_wait: Span::from_secs(1) }
+        Self {
+            max_items: 10_000,
+            max_bytes: ByteSize::mib(16),
+            target_wait: Span(Duration::from_millis(100)),
+            max_wait: Span::from_secs(1),
+        }
     }
 }
 
@@ -200,11 +213,13 @@ impl Config {
         giro_batcher::Limits {
             queue_items: self.queue.max_items,
             queue_bytes: self.queue.max_bytes.as_u64() as usize,
+            target_wait: self.queue.target_wait.0,
             queue_wait: self.queue.max_wait.0,
             batch_items: self.batch.max_items,
             batch_bytes: self.batch.max_bytes.as_u64() as usize,
             batch_wait: self.batch.max_wait.0,
             in_flight: self.batch.in_flight,
+            watchdog: self.watchdog(),
         }
     }
 
@@ -214,10 +229,9 @@ impl Config {
         Connector::new(url.reveal(), connect_timeout.0, statement_timeout.0, lock_timeout.0)
     }
 
-    /// How long a batch may go without an answer: every batch in flight before it may take its whole
-    /// statement time-out, and a second for the network.
+    /// How long a session may work on one batch without an answer: PostgreSQL ends the statement itself
+    /// before, and a second is for its commit and the network.
     pub fn watchdog(&self) -> Duration {
-        let in_flight = u32::try_from(self.batch.in_flight).unwrap_or(u32::MAX);
-        self.database.statement_timeout.0 * in_flight + Duration::from_secs(1)
+        self.database.statement_timeout.0 + Duration::from_secs(1)
     }
 }

@@ -11,6 +11,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 pub(crate) mod admin;
 mod answer;
 mod body;
+mod cancel;
+mod client_key;
 mod cursor;
 mod deadline;
 mod docs;
@@ -30,6 +32,7 @@ pub(crate) use dry_run::DryRuns;
 pub(crate) use resource::{Accounts, Resource, Transfers};
 pub(crate) use submit::{Intake, Items, RequestLimits, Verdicts};
 
+use cancel::Cancels;
 use problem::Problem;
 use read::Reading;
 
@@ -52,7 +55,10 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/accounts", get(list::accounts))
         .route("/transfers/{id}", get(read::transfer))
         .route("/transfers", get(list::transfers))
-        .with_state(Reading { readers: api.readers, limits: api.limits });
+        .with_state(Reading { readers: api.readers.clone(), limits: api.limits });
+    let cancels = Router::new()
+        .route("/transfers/{id}/cancel", post(cancel::cancel))
+        .with_state(Cancels { intake: api.transfers.clone(), readers: api.readers });
     let transfers = Router::new()
         .route("/transfer", post(submit::one))
         .route("/transfers", post(submit::many))
@@ -68,6 +74,7 @@ pub(crate) fn router(api: Api) -> Router {
         .route("/docs/{file}", get(docs::file));
     reads
         .merge(transfers)
+        .merge(cancels)
         .merge(accounts)
         .merge(documents)
         .fallback(async || Problem::no_path())

@@ -1,3 +1,4 @@
+use axum::http::StatusCode;
 use giro_ledger::json_schema::names;
 use serde::{Serialize, Serializer};
 use utoipa::openapi::{RefOr, Schema};
@@ -47,10 +48,14 @@ impl Outcome {
 pub(crate) enum ShedReason {
     /// There was no room.
     QueueFull,
-    /// It was queued for as long as the queue allows.
+    /// It would have been queued for too long, or was.
     QueueDelay,
-    /// The caller's deadline passed before it was sent.
+    /// The caller's deadline would pass before it is answered, or passed before it was sent.
     Deadline,
+    /// Others wait as well, and this client holds more than its share of the queue.
+    ClientShare,
+    /// The database is away.
+    BreakerOpen,
     /// The server stops.
     Draining,
     /// It was sent, and the batch was rolled back.
@@ -58,16 +63,33 @@ pub(crate) enum ShedReason {
 }
 
 impl ShedReason {
-    pub(crate) const ALL: [Self; 5] =
-        [Self::QueueFull, Self::QueueDelay, Self::Deadline, Self::Draining, Self::RolledBack];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::QueueFull,
+        Self::QueueDelay,
+        Self::Deadline,
+        Self::ClientShare,
+        Self::BreakerOpen,
+        Self::Draining,
+        Self::RolledBack,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::QueueDelay => "queue_delay",
             Self::Deadline => "deadline",
+            Self::ClientShare => "client_share",
+            Self::BreakerOpen => "breaker_open",
             Self::Draining => "draining",
             Self::RolledBack => "rolled_back",
+        }
+    }
+
+    /// Whether the server has no room, or this client takes too much of it.
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::ClientShare => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
         }
     }
 
@@ -75,8 +97,12 @@ impl ShedReason {
     pub(crate) fn meaning(self) -> &'static str {
         match self {
             Self::QueueFull => "the queue is full",
-            Self::QueueDelay => "the request was queued for too long",
-            Self::Deadline => "the deadline passed before the request was sent",
+            Self::QueueDelay => "the request would be queued for too long",
+            Self::Deadline => "the request would not be answered before its deadline",
+            Self::ClientShare => {
+                "others wait as well, and this client holds its share of the queue"
+            }
+            Self::BreakerOpen => "the database is away",
             Self::Draining => "the server is stopping",
             Self::RolledBack => "the database rolled the batch back",
         }

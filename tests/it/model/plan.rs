@@ -30,6 +30,8 @@ pub(super) enum Request {
     Fresh { imports: bool, open: bool, items: Vec<Item> },
     /// A request that was sent before, perhaps without its last items, perhaps altered in one.
     Again { which: Index, shorter: usize, altered: Option<(Index, Change)> },
+    /// Settles an id: one that was sent, or one that is so far from being sent.
+    Cancel { which: Index, ahead: Option<u128> },
 }
 
 /// An item that is likely to be applied, and then changed so that it is not.
@@ -120,7 +122,9 @@ fn request(imports: u32) -> impl Strategy<Value = Request> {
             .prop_map(move |(items, open)| Request::Fresh { imports, open, items })
     };
     let holds = vec(item(), 2..5).prop_map(chain_of_holds);
-    prop_oneof![8 => fresh(false, 7), imports => fresh(true, 4), 2 => holds, 3 => again]
+    let cancel = (any::<Index>(), proptest::option::of(1..9_u128))
+        .prop_map(|(which, ahead)| Request::Cancel { which, ahead });
+    prop_oneof![8 => fresh(false, 7), imports => fresh(true, 4), 2 => holds, 3 => again, 2 => cancel]
 }
 
 fn chain_of_holds(mut items: Vec<Item>) -> Request {

@@ -1,8 +1,8 @@
 //! The array functions, spoken to in the model's words.
 
 use giro_ledger::{
-    AccountRecord, ApplyTransfers, ArrayCall, CreateAccounts, Lane, Metrics, NewAccount, Transfer,
-    TransferRecord, Verdict,
+    AccountRecord, ApplyTransfers, ArrayCall, CreateAccounts, Id, Lane, Metrics, NewAccount,
+    Prepared, Transfer, TransferRecord, Verdict,
 };
 use giro_server::{Config, DatabaseUrl};
 use giro_tests::model::{
@@ -10,14 +10,13 @@ use giro_tests::model::{
 };
 use giro_tests::{Clock, TestDatabase, clock::moment, database::connect};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Client;
 
 pub(super) struct Subject {
-    transfers: Arc<Lane<ApplyTransfers>>,
-    accounts: Arc<Lane<CreateAccounts>>,
+    transfers: Way<ApplyTransfers>,
+    accounts: Way<CreateAccounts>,
     pub(super) server: Client,
     pub(super) clock: Clock,
     pub(super) database: TestDatabase,
@@ -28,8 +27,8 @@ impl Subject {
         let database = TestDatabase::new().await;
         let clock = Clock::stop(&database, now).await;
         Self {
-            transfers: lane(&database),
-            accounts: lane(&database),
+            transfers: way(&database).await,
+            accounts: way(&database).await,
             server: connect(&database.server_url).await,
             clock,
             database,
@@ -39,6 +38,10 @@ impl Subject {
     /// Applies the requests in one call.
     pub(super) async fn apply(&self, requests: &[Vec<model::Transfer>]) -> Vec<Judgement<Applied>> {
         let parse = |t: &model::Transfer| {
+            if t.has(transfer::CANCEL) {
+                let id = Id::from(t.id);
+                return Transfer::cancel(t.ledger as i32, id);
+            }
             let input = serde_json::from_str(&transfer_json(t).to_string()).unwrap();
             Transfer::new(input).unwrap_or_else(|error| panic!("{t:?}: {error}"))
         };
@@ -53,7 +56,13 @@ impl Subject {
                 created_at: time(&json["created_at"]),
             }
         };
-        judgements(transfers, verdicts, applied)
+        let mut judged = judgements(transfers, verdicts, applied);
+        for (t, judgement) in requests.iter().flatten().zip(&mut judged) {
+            if let (true, Ok(applied)) = (t.has(transfer::CANCEL), &mut judgement.outcome) {
+                (applied.debit, applied.credit, applied.code) = (0, 0, 0);
+            }
+        }
+        judged
     }
 
     /// Creates the accounts of the requests in one call.
@@ -94,29 +103,35 @@ impl Subject {
     }
 }
 
-fn lane<C: ArrayCall>(database: &TestDatabase) -> Arc<Lane<C>> {
+/// A lane and its session.
+struct Way<C> {
+    lane: Lane<C>,
+    session: Prepared,
+}
+
+async fn way<C: ArrayCall>(database: &TestDatabase) -> Way<C> {
     let config = Config::default();
     let url = DatabaseUrl::from(database.server_url.clone());
     let connector = config.connector(&url).unwrap();
     let metrics = Metrics::register(&prometheus::Registry::new()).unwrap();
     let name = C::NAME.to_owned();
     let lane = Lane::new(name, "test".into(), connector, config.watchdog(), metrics);
-    let lane = Arc::new(lane);
-    tokio::spawn(lane.clone().keep_connected());
-    lane
+    let session = lane.connect().await.expect("a session");
+    Way { lane, session }
 }
 
 type Verdicts<C> = Vec<Verdict<<C as ArrayCall>::Applied>>;
 
 async fn call<C: ArrayCall<Item: Clone>, T>(
-    lane: &Lane<C>,
+    way: &Way<C>,
     requests: &[Vec<T>],
     parse: impl Fn(&T) -> C::Item,
 ) -> (Vec<C::Item>, Verdicts<C>) {
     let requests: Vec<Vec<C::Item>> =
         requests.iter().map(|items| items.iter().map(&parse).collect()).collect();
-    let deadline = Instant::now() + Duration::from_secs(60);
-    let verdicts = lane.apply(&requests, deadline).await.expect("the call is applied");
+    let not_after = Instant::now() + Duration::from_secs(60);
+    let verdicts =
+        way.lane.send(&way.session, &requests, not_after).await.expect("the call is applied");
     (requests.concat(), verdicts.into_iter().flatten().collect())
 }
 

@@ -35,6 +35,16 @@ impl Writer {
                     last.flags &= !LINKED;
                 }
             }
+            Request::Cancel { which, ahead } => {
+                let sent: Vec<Key> = self.transfers.iter().flatten().map(Transfer::key).collect();
+                let key = match (ahead, pick(which, &sent)) {
+                    (None, Some(sent)) => *sent,
+                    (ahead, _) => (1, self.next_id + ahead.unwrap_or(1)),
+                };
+                let cancel = vec![Transfer::cancel(key)];
+                self.model.apply_request(self.now, &cancel);
+                return cancel;
+            }
             Request::Again { which, shorter, altered } => {
                 if let Some(before) = pick(which, &self.transfers) {
                     transfers = before[..before.len().saturating_sub(*shorter).max(1)].to_vec();

@@ -31,6 +31,7 @@ async fn chains_never_span_requests_and_the_batcher_never_splits_one() {
         config.batch.in_flight = 1;
         config.server.request_timeout.0 = std::time::Duration::from_secs(20);
         config.queue.max_wait.0 = std::time::Duration::from_secs(20);
+        config.queue.target_wait.0 = std::time::Duration::from_secs(20);
     })
     .await;
     ledger.accounts(json!([{"id": 1}, {"id": 2}])).await;

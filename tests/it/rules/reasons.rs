@@ -5,7 +5,9 @@ use giro_ledger::Reason;
 use serde_json::{Value, json};
 
 /// What no caller of the API can bring about; `calls.rs` has them.
-pub(super) const NOT_BY_HTTP: [&str; 3] = [
+pub(super) const NOT_BY_HTTP: [&str; 4] = [
+    // The server's own.
+    "refused_by_database",
     "accounts_must_have_the_same_ledger",
     "transfer_must_have_the_same_ledger_as_accounts",
     "pending_transfer_has_different_ledger",
@@ -194,6 +196,7 @@ fn the_tables_of_reasons_leave_none_out() {
     in_tables.extend(super::precedence::reasons());
     in_tables.extend(NOT_BY_HTTP.iter().chain(&OF_ACCOUNTS));
     in_tables.extend(["linked_event_failed", "exists"]); // `chains.rs`
+    in_tables.push("cancelled"); // `../cancel.rs`
     let left_out = Reason::ALL.iter().map(|reason| reason.name());
     let left_out: Vec<_> = left_out.filter(|reason| !in_tables.contains(reason)).collect();
     assert_eq!(left_out, [""; 0]);

@@ -5,8 +5,8 @@ use super::account::{
 };
 use super::known::{Decision, Record};
 use super::transfer::{
-    Applied, BALANCING_CREDIT, BALANCING_DEBIT, CLOSING_CREDIT, CLOSING_DEBIT, IMPORTED, PENDING,
-    POST_PENDING, Transfer, VOID_PENDING,
+    Applied, BALANCING_CREDIT, BALANCING_DEBIT, CANCEL, CLOSING_CREDIT, CLOSING_DEBIT, IMPORTED,
+    PENDING, POST_PENDING, Transfer, VOID_PENDING,
 };
 use super::{Key, MAX, Model, Reason, State};
 
@@ -15,6 +15,9 @@ const END_OF_TIME: i128 = 9_224_318_016_000_000_000;
 
 /// Rules 9 to 13: what the transfer alone can tell.
 pub(super) fn check_form(t: &Transfer) -> Result<(), Reason> {
+    if t.has(CANCEL) {
+        return Err(if t.ledger == 0 { "ledger_must_not_be_zero" } else { "cancelled" });
+    }
     let closing = CLOSING_DEBIT | CLOSING_CREDIT;
     if t.has(POST_PENDING) && t.has(VOID_PENDING)
         || t.resolves() && t.has(PENDING | BALANCING_DEBIT | BALANCING_CREDIT | closing)

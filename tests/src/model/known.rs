@@ -1,7 +1,8 @@
 //! Rules 6 to 8 of a transfer: what is known of its id.
 
 use super::transfer::{
-    Applied, BALANCING_CREDIT, BALANCING_DEBIT, PENDING, POST_PENDING, Transfer, VOID_PENDING,
+    Applied, BALANCING_CREDIT, BALANCING_DEBIT, CANCEL, PENDING, POST_PENDING, Transfer,
+    VOID_PENDING,
 };
 use super::{Key, MAX, Model, Reason, State};
 
@@ -53,6 +54,10 @@ impl Model {
         match self.decided.get(&t.key()) {
             None => Known::No,
             Some(Decision::Burnt(reason)) => Known::Burnt(reason),
+            Some(Decision::Applied(record)) if t.has(CANCEL) => {
+                // It is told that it came too late, and nothing of the content.
+                Known::Equal(Applied { debit: 0, credit: 0, code: 0, ..record.applied.clone() })
+            }
             Some(Decision::Applied(record)) => match self.difference(record, t) {
                 Some(reason) => Known::Different(reason),
                 None => Known::Equal(record.applied.clone()),

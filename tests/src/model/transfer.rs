@@ -13,6 +13,7 @@ flags! {
     6 CLOSING_DEBIT "closing_debit";
     7 CLOSING_CREDIT "closing_credit";
     8 IMPORTED "imported";
+    9 CANCEL "(cancel)";
 }
 
 /// What is asked for.
@@ -51,6 +52,11 @@ pub struct Transfer {
 }
 
 impl Transfer {
+    /// What settles an id, in a request of its own.
+    pub fn cancel((ledger, id): Key) -> Self {
+        Self { id, ledger, flags: CANCEL, ..Self::default() }
+    }
+
     /// Its ledger and id.
     pub fn key(&self) -> Key {
         (self.ledger, self.id)

@@ -73,7 +73,7 @@ impl ManageConnection for Manager {
     type Error = ConnectError;
 
     async fn connect(&self) -> Result<Reader, ConnectError> {
-        let (session, _) = self.connector.open("giro reader").await?;
+        let session = self.connector.open_reader("giro reader").await?;
         session.client.batch_execute(SETTINGS).await?;
         Ok(Reader { session, statements: Mutex::default(), busy: AtomicBool::new(false) })
     }

@@ -4,14 +4,20 @@ use crate::config::DatabaseUrl;
 use crate::http::admin::Readiness;
 use crate::http::serve::Stage;
 use crate::metrics::Metrics;
+use giro_batcher::{BreakerState, Health};
 use giro_ledger::{ConnectError, Connector, Readers};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// What keeps one lane from a session, if it has none.
-pub(super) type Trouble = Arc<dyn Fn() -> Option<String> + Send + Sync>;
+/// The lanes of one batcher.
+#[derive(Clone)]
+pub(super) struct Lanes {
+    pub(super) count: usize,
+    /// And why one of them could not connect lately.
+    pub(super) health: Arc<dyn Fn() -> (Health, Option<String>) + Send + Sync>,
+}
 
 /// Looks at the database before anything is served. Unreachable is waited for; what no waiting
 /// mends is an error.
@@ -44,27 +50,33 @@ pub(super) async fn greet(connector: &Connector, url: &DatabaseUrl) -> Result<()
 }
 
 /// Ready means: a transfer that came now could be applied.
-pub(super) fn readiness(stage: watch::Receiver<Stage>, lanes: Vec<Trouble>) -> Readiness {
+pub(super) fn readiness(stage: watch::Receiver<Stage>, batchers: Vec<Lanes>) -> Readiness {
     Arc::new(move || {
         if *stage.borrow() != Stage::Serving {
             return Some("draining".into());
         }
-        let down: Vec<String> = lanes.iter().filter_map(|trouble| trouble()).collect();
-        let why = down.first()?;
-        Some(format!("{} of {} lanes have no database session: {why}", down.len(), lanes.len()))
+        let count: usize = batchers.iter().map(|lanes| lanes.count).sum();
+        let health: Vec<_> = batchers.iter().map(|lanes| (lanes.health)()).collect();
+        let up: usize = health.iter().map(|(health, _)| health.lanes_up).sum();
+        let open = health.iter().any(|(health, _)| health.breaker == BreakerState::Open);
+        if up == count && !open {
+            return None;
+        }
+        let why = health.into_iter().find_map(|(_, why)| why);
+        let why = why.unwrap_or_else(|| "they are being opened".into());
+        Some(format!("{} of {count} lanes have no database session: {why}", count - up))
     })
 }
 
 /// Keeps the gauges that nothing else moves.
-pub(super) async fn sample(metrics: Metrics, lanes: Vec<Trouble>, readers: Readers) {
-    metrics.lanes.set(lanes.len() as i64);
+pub(super) async fn sample(metrics: Metrics, batchers: Vec<Lanes>, readers: Readers) {
+    metrics.lanes.set(batchers.iter().map(|lanes| lanes.count as i64).sum());
     let mut tick = interval(Duration::from_secs(1));
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
-        metrics
-            .lanes_connected
-            .set(lanes.iter().filter(|trouble| trouble().is_none()).count() as i64);
+        let up = batchers.iter().map(|lanes| (lanes.health)().0.lanes_up as i64).sum();
+        metrics.lanes_connected.set(up);
         let (open, idle) = readers.sessions();
         metrics.read_sessions.with_label_values(&["idle"]).set(i64::from(idle));
         metrics

@@ -1,6 +1,7 @@
 //! What no server could run with, and limits that contradict each other.
 
 use super::{Config, Span};
+use axum::http::HeaderName;
 use bytesize::ByteSize;
 use giro_ledger::Transfer;
 use std::time::Duration;
@@ -47,12 +48,14 @@ impl Config {
             ("server.idle_timeout", server.idle_timeout, SHORTEST),
             ("server.header_timeout", server.header_timeout, SHORTEST),
             ("server.body_timeout", server.body_timeout, SHORTEST),
+            ("server.write_timeout", server.write_timeout, SHORTEST),
             ("server.request_timeout", server.request_timeout, SHORTEST),
             ("server.max_request_timeout", server.max_request_timeout, SHORTEST),
             ("server.drain_timeout", server.drain_timeout, SHORTEST),
             ("database.connect_timeout", database.connect_timeout, SHORTEST),
             ("database.statement_timeout", database.statement_timeout, SHORTEST),
             ("database.lock_timeout", database.lock_timeout, SHORTEST),
+            ("queue.target_wait", queue.target_wait, SHORTEST),
             ("queue.max_wait", queue.max_wait, SHORTEST),
             ("batch.max_wait", batch.max_wait, Span::from_secs(0)),
         ] {
@@ -123,6 +126,11 @@ impl Config {
         refuse(&mut wrong, same, || {
             format!("server.listen and admin.listen are both {}", admin.listen)
         });
+        if let Some(name) = &server.client_header
+            && HeaderName::try_from(name).is_err()
+        {
+            wrong.push(format!("server.client_header ({name:?}) is not the name of a header"));
+        }
         if let Err(error) = log.filter.parse::<tracing_subscriber::EnvFilter>() {
             wrong.push(format!("log.filter ({}) cannot be read: {error}", log.filter));
         }

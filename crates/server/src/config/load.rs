@@ -171,7 +171,8 @@ fn collect(table: &Map<String, Value>, prefix: &str, found: &mut Vec<(String, Op
 
 /// Every key there is, from the defaults themselves.
 pub(super) fn known_keys() -> Vec<String> {
-    let mut keys = vec!["database.url".to_owned()]; // the one without a default
+    // Those without a default.
+    let mut keys = ["database.url", "server.client_header"].map(str::to_owned).to_vec();
     let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
     for (section, settings) in defaults.as_object().into_iter().flatten() {
         for (key, value) in settings.as_object().into_iter().flatten() {

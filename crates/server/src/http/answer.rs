@@ -43,6 +43,13 @@ pub(super) struct RejectedItem {
     id: Id,
 }
 
+impl<T> AppliedItem<T> {
+    /// What had been applied before.
+    pub(super) fn replayed(record: T) -> Self {
+        Self { outcome: Outcome::Applied, dry_run: false, replayed: true, record }
+    }
+}
+
 impl<T> Answer<T> {
     pub(super) fn new<R: Resource<Record = T>>(
         (item, verdict): (Item<R>, Verdict<Applied<R>>),

@@ -1,7 +1,9 @@
 //! From bytes to values: what is read, for how long, and how a fault is named.
 
+use super::client_key::ClientKey;
 use super::problem::Problem;
 use axum::body::Body;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use giro_batcher::SubmitError;
@@ -11,33 +13,19 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
-/// Bytes of bodies that may be held at the same moment, over all connections. The queue's bound counts
-/// only what has been read.
-#[derive(Clone)]
-pub(crate) struct BodyBudget(Arc<Semaphore>);
+mod budget;
 
-impl BodyBudget {
-    pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
-    }
-
-    fn take(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Problem> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        let full = |_| Problem::from(SubmitError::QueueFull).and_close();
-        self.0.clone().try_acquire_many_owned(bytes).map_err(full)
-    }
-}
+pub(crate) use budget::BodyBudget;
+use budget::{NoRoom, Share};
 
 /// A body, and its place in the budget.
 pub(super) struct Held {
     bytes: Bytes,
     /// Given back with the bytes.
-    place: OwnedSemaphorePermit,
+    share: Share,
 }
 
 impl std::ops::Deref for Held {
@@ -50,21 +38,26 @@ impl std::ops::Deref for Held {
 
 /// Reads a JSON body: of the right type, of a bounded size, in a bounded time.
 pub(super) async fn read(
-    headers: &HeaderMap,
+    head: &Parts,
     body: Body,
     max_bytes: usize,
     max_time: Duration,
     budget: &BodyBudget,
 ) -> Result<Held, Problem> {
+    let headers = &head.headers;
     if !is_json(headers) {
         return Err(not_json());
+    }
+    if headers.get_all(header::CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
+        return Err(encoded());
     }
     // Decided by the header where there is one, before a byte is read.
     let declared = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok());
     if declared.and_then(|text| text.parse::<usize>().ok()).is_some_and(|len| len > max_bytes) {
         return Err(too_large(max_bytes));
     }
-    match timeout(max_time, gather(Limited::new(body, max_bytes), budget)).await {
+    let share = budget.share(ClientKey::in_extensions(&head.extensions));
+    match timeout(max_time, gather(Limited::new(body, max_bytes), share)).await {
         Ok(Ok(held)) => Ok(held),
         Ok(Err(Unread::Shed(problem))) => Err(problem),
         Ok(Err(Unread::Body(error))) if error.is::<LengthLimitError>() => Err(too_large(max_bytes)),
@@ -76,6 +69,18 @@ pub(super) async fn read(
 pub(super) fn not_json() -> Problem {
     let detail = "the body must be application/json";
     Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).and_close()
+}
+
+/// What is packed would have to be unpacked before its size is known.
+pub(super) fn encoded() -> Problem {
+    let detail = "the body must come as it is, without Content-Encoding";
+    Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail).and_close()
+}
+
+fn no_room(why: NoRoom) -> Problem {
+    match why {
+        NoRoom::Full | NoRoom::ForClient => Problem::from(SubmitError::QueueFull).and_close(),
+    }
 }
 
 pub(super) fn too_large(max_bytes: usize) -> Problem {
@@ -95,11 +100,11 @@ enum Unread {
 }
 
 /// Takes room for what has arrived, not for what was announced: a silent client holds none.
-async fn gather(mut body: Limited<Body>, budget: &BodyBudget) -> Result<Held, Unread> {
-    let mut held = Held { bytes: Bytes::new(), place: budget.take(0).map_err(Unread::Shed)? };
+async fn gather(mut body: Limited<Body>, share: Share) -> Result<Held, Unread> {
+    let mut held = Held { bytes: Bytes::new(), share };
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame.map_err(Unread::Body)?.into_data() else { continue };
-        held.place.merge(budget.take(bytes.len()).map_err(Unread::Shed)?);
+        held.share.grow(bytes.len()).map_err(|why| Unread::Shed(no_room(why)))?;
         held.bytes = match held.bytes.is_empty() {
             true => bytes,
             false => {

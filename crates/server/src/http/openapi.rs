@@ -60,6 +60,7 @@ pub(crate) fn document(limits: &RequestLimits) -> OpenApi {
         ("/transfer", HttpMethod::Post, post::transfer(limits, &mut schemas)),
         ("/transfers", HttpMethod::Post, post::transfers(limits, &mut schemas)),
         ("/transfers", HttpMethod::Get, list::transfers(limits, &mut schemas)),
+        ("/transfers/{id}/cancel", HttpMethod::Post, post::cancel(limits, &mut schemas)),
         ("/transfers/{id}", HttpMethod::Get, get::transfer(limits, &mut schemas)),
         ("/account", HttpMethod::Post, post::account(limits, &mut schemas)),
         ("/accounts", HttpMethod::Post, post::accounts(limits, &mut schemas)),

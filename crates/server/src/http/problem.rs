@@ -3,9 +3,10 @@
 use crate::outcome::{Outcome, ShedReason};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use giro_batcher::{SubmitError, TicketError};
+use giro_batcher::{Refused, SubmitError, TicketError};
 use giro_ledger::{Id, Reason};
 use serde::Serialize;
+use std::time::Duration;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{AnyOfBuilder, Schema};
 use utoipa::openapi::{Ref, RefOr};
@@ -56,8 +57,11 @@ pub(super) struct Body {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     field: Option<String>,
-    #[serde(skip)]
-    retry_after_secs: Option<u32>,
+    /// When to send the same request again, in milliseconds; spread at random, so that those refused
+    /// together do not come back together. Absent where that is of no use.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    retry_after_ms: Option<u64>,
     #[serde(skip)]
     close: bool,
 }
@@ -71,8 +75,8 @@ fn any_reason() -> RefOr<Schema> {
     Schema::from(AnyOfBuilder::new().item(judged).item(shed)).into()
 }
 
-/// A shed request may come back after this long; it is a floor, clients add jitter.
-const RETRY_AFTER_SECS: u32 = 1;
+/// Where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 impl Problem {
     /// A request that was not applied.
@@ -89,7 +93,7 @@ impl Problem {
             id: None,
             index: None,
             field: None,
-            retry_after_secs: None,
+            retry_after_ms: None,
             close: false,
         }))
     }
@@ -153,20 +157,25 @@ impl Problem {
     pub(crate) fn read_failed(status: StatusCode, detail: &'static str) -> Self {
         let mut problem = Self::new(status, detail);
         problem.0.outcome = None;
-        problem.0.retry_after_secs = Some(RETRY_AFTER_SECS);
-        problem
+        problem.with_retry_after(RETRY_AFTER)
     }
 
     /// A sound request that was not applied, and may come back.
     pub(crate) fn shed(reason: ShedReason) -> Self {
-        let mut problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, reason.meaning());
+        let mut problem = Self::new(reason.status(), reason.meaning());
         problem.0.reason = Some(reason.name());
-        problem.0.retry_after_secs = Some(RETRY_AFTER_SECS);
-        problem
+        problem.with_retry_after(RETRY_AFTER)
     }
 
-    pub(super) fn retry_after_secs(&self) -> Option<u32> {
-        self.0.retry_after_secs
+    /// The same id may be sent again, after so long.
+    pub(crate) fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after_ms = Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// In whole seconds, as the header has it.
+    pub(super) fn retry_after_secs(&self) -> Option<u64> {
+        self.0.retry_after_ms.map(|millis| millis.div_ceil(1000))
     }
 
     /// A transfer was asked for, be it in a dry run.
@@ -215,10 +224,24 @@ impl Problem {
     }
 }
 
+impl From<Refused> for Problem {
+    fn from(refused: Refused) -> Self {
+        let problem = Self::from(refused.reason);
+        match problem.0.retry_after_ms {
+            Some(_) => problem.with_retry_after(refused.retry_after),
+            None => problem,
+        }
+    }
+}
+
 impl From<SubmitError> for Problem {
     fn from(error: SubmitError) -> Self {
         match error {
             SubmitError::QueueFull => Self::shed(ShedReason::QueueFull),
+            SubmitError::QueueDelay => Self::shed(ShedReason::QueueDelay),
+            SubmitError::Deadline => Self::shed(ShedReason::Deadline),
+            SubmitError::ClientShare => Self::shed(ShedReason::ClientShare),
+            SubmitError::BreakerOpen => Self::shed(ShedReason::BreakerOpen),
             SubmitError::Draining => Self::shed(ShedReason::Draining),
             SubmitError::TooLarge => Self::new(
                 StatusCode::PAYLOAD_TOO_LARGE,
@@ -245,7 +268,8 @@ impl From<TicketError> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Body { status, retry_after_secs, close, .. } = *self.0;
+        let retry_after_secs = self.retry_after_secs();
+        let Body { status, close, .. } = *self.0;
         let body = serde_json::to_vec(&self).unwrap_or_default();
         let kind = HeaderValue::from_static("application/problem+json");
         let mut response = (status, [(header::CONTENT_TYPE, kind)], body).into_response();

@@ -23,6 +23,8 @@ pub(crate) trait Resource: Send + Sync + 'static {
     fn input_id(input: &mut Self::Input) -> &mut Option<Id>;
     /// The item's id.
     fn id(item: &Item<Self>) -> Id;
+    /// Whether the next item of the request is of the same chain.
+    fn is_linked(item: &Item<Self>) -> bool;
     /// Bytes it takes in a batch.
     fn bytes(item: &Item<Self>) -> usize;
     /// What came in, with what the ledger added, now or before.
@@ -53,6 +55,10 @@ impl Resource for Transfers {
 
     fn id(item: &Transfer) -> Id {
         item.id()
+    }
+
+    fn is_linked(item: &Transfer) -> bool {
+        item.is_linked()
     }
 
     fn bytes(item: &Transfer) -> usize {
@@ -87,6 +93,10 @@ impl Resource for Accounts {
 
     fn id(item: &NewAccount) -> Id {
         item.id()
+    }
+
+    fn is_linked(item: &NewAccount) -> bool {
+        item.is_linked()
     }
 
     fn bytes(item: &NewAccount) -> usize {

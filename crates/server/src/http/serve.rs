@@ -2,16 +2,18 @@
 //!
 //! `axum::serve` has no time-out at all: half a header would hold a connection forever.
 
+use super::client_key::ClientKey;
 use axum::Router;
 use axum::body::Body;
-use axum::http::HeaderValue;
 use axum::http::header::CONNECTION;
+use axum::http::{HeaderName, HeaderValue};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use prometheus::IntGauge;
 use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -32,6 +34,8 @@ pub(crate) struct ConnectionLimits {
     pub(crate) idle: Duration,
     /// From the first byte of a header to its end.
     pub(crate) header: Duration,
+    /// Header that names the client, else its address does.
+    pub(crate) client_header: Option<HeaderName>,
     /// Open connections, where they are counted.
     pub(crate) open: Option<IntGauge>,
 }
@@ -70,9 +74,10 @@ pub(crate) async fn serve(
             accepted = accept(&listener, &places) => accepted,
         };
         match accepted {
-            Ok((stream, place)) => {
+            Ok((stream, peer, place)) => {
                 tokio::spawn(connection(
                     stream,
+                    peer,
                     place,
                     router.clone(),
                     limits.clone(),
@@ -90,9 +95,9 @@ pub(crate) async fn serve(
     // the server stops, until nobody comes for a moment.
     let last = Instant::now() + LAST_CALLS_MAX;
     while Instant::now() < last
-        && let Ok(Ok((stream, place))) = timeout(LAST_CALL, accept(&listener, &places)).await
+        && let Ok(Ok((stream, peer, place))) = timeout(LAST_CALL, accept(&listener, &places)).await
     {
-        tokio::spawn(connection(stream, place, router.clone(), limits.clone(), stop.clone()));
+        tokio::spawn(connection(stream, peer, place, router.clone(), limits.clone(), stop.clone()));
     }
     drop(listener);
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
@@ -103,16 +108,17 @@ pub(crate) async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+) -> io::Result<(TcpStream, IpAddr, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, _) = listener.accept().await?;
+    let (stream, peer) = listener.accept().await?;
     // A reply is one small write; waiting for more to send with it only delays it.
     stream.set_nodelay(true)?;
-    Ok((stream, place))
+    Ok((stream, peer.ip(), place))
 }
 
 async fn connection(
     stream: TcpStream,
+    peer: IpAddr,
     _place: OwnedSemaphorePermit,
     router: Router,
     limits: ConnectionLimits,
@@ -123,7 +129,10 @@ async fn connection(
     let io = TokioIo::new(Watched { stream, activity: activity.clone() });
     let seen = activity.clone();
     let stopped = stop.clone();
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+    let client_header = limits.client_header.clone();
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+        let client = ClientKey::of(peer, request.headers(), client_header.as_ref());
+        request.extensions_mut().insert(client);
         seen.enter(Phase::Request);
         let (router, seen, stopped) = (router.clone(), seen.clone(), stopped.clone());
         async move {

@@ -3,6 +3,7 @@
 
 use super::answer::Answer;
 use super::body::{self, BodyBudget, Object};
+use super::client_key::ClientKey;
 use super::deadline::deadline;
 use super::dry_run::DryRuns;
 use super::problem::Problem;
@@ -12,9 +13,10 @@ use crate::outcome::Outcome;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
-use giro_batcher::{Batcher, Size};
+use giro_batcher::{Answer as Judgement, Batcher, Claim, Client, Size, TicketError};
 use giro_ledger::{FieldError, Id, Reason, Verdict};
 use prometheus::IntCounterVec;
 use serde::de::DeserializeOwned;
@@ -25,9 +27,10 @@ use tokio::time::Instant;
 /// May carry the id of a single transfer or account.
 const KEY: &str = "Idempotency-Key";
 
-/// One request's items, and each with its verdict.
+/// One request's items, and their verdicts.
 pub(crate) type Items<R> = Vec<Item<R>>;
-pub(crate) type Verdicts<R> = Vec<(Item<R>, Verdict<Applied<R>>)>;
+pub(crate) type Verdicts<R> = Vec<Verdict<Applied<R>>>;
+type Judged<R> = Vec<(Item<R>, Verdict<Applied<R>>)>;
 
 /// What bounds one request.
 #[derive(Debug, Clone, Copy)]
@@ -73,11 +76,11 @@ pub(super) async fn many<R: Resource>(
 impl<R: Resource> Intake<R> {
     async fn one(&self, request: Request) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
-        let deadline = self.deadline(&head.headers)?;
         let dry_run = self.dry_run(&head.uri)?;
+        let caller = self.caller(&head, dry_run.is_some())?;
         let key = idempotency_key(&head.headers)?;
         let Object(mut input): Object<R::Input> =
-            self.parse(&head.headers, body, self.limits.body_bytes).await?;
+            self.parse(&head, body, self.limits.body_bytes).await?;
         let id = R::input_id(&mut input);
         if let Some(key) = key
             && *id.get_or_insert(key) != key
@@ -86,7 +89,7 @@ impl<R: Resource> Intake<R> {
         }
         let item = R::parse(input).map_err(|error| faulty(error, None))?;
         let id = R::id(&item);
-        let verdicts = self.judge(vec![item], dry_run, deadline).await;
+        let verdicts = self.judge(vec![item], dry_run, &caller).await;
         let judged = verdicts.map_err(|problem| problem.with_id(id))?.into_iter().next();
         let (item, verdict) = judged.ok_or_else(|| {
             Problem::unknown("the batch was answered without this request").with_id(id)
@@ -106,13 +109,13 @@ impl<R: Resource> Intake<R> {
 
     async fn many(&self, request: Request, items: &mut usize) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
-        let deadline = self.deadline(&head.headers)?;
         let dry_run = self.dry_run(&head.uri)?;
+        let caller = self.caller(&head, dry_run.is_some())?;
         if idempotency_key(&head.headers)?.is_some() {
             return Err(key_for_many());
         }
         let inputs: Vec<Object<R::Input>> =
-            self.parse(&head.headers, body, self.limits.bulk_body_bytes).await?;
+            self.parse(&head, body, self.limits.bulk_body_bytes).await?;
         *items = inputs.len();
         if inputs.is_empty() || inputs.len() > self.limits.items {
             return Err(wrong_length(inputs.len(), self.limits.items));
@@ -120,7 +123,7 @@ impl<R: Resource> Intake<R> {
         let parse = |(i, Object(input))| R::parse(input).map_err(|error| faulty(error, Some(i)));
         let batch: Items<R> =
             inputs.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
-        let verdicts = self.judge(batch, dry_run, deadline).await?;
+        let verdicts = self.judge(batch, dry_run, &caller).await?;
         let answer = |verdict| Answer::new::<R>(verdict, dry_run.is_some());
         let answers: Vec<Answer<R::Record>> = verdicts.into_iter().map(answer).collect();
         if dry_run.is_none() {
@@ -133,20 +136,53 @@ impl<R: Resource> Intake<R> {
     }
 
     /// Through the queue and a lane, or beside them.
-    async fn judge(
+    pub(super) async fn judge(
         &self,
         items: Items<R>,
         dry_run: Option<&DryRuns>,
-        deadline: Instant,
-    ) -> Result<Verdicts<R>, Problem> {
+        caller: &Caller,
+    ) -> Result<Judged<R>, Problem> {
         if let Some(dry_runs) = dry_run {
-            let judged = dry_runs.judge::<R::Call>(items, deadline).await;
+            let judged = dry_runs.judge::<R::Call>(items, caller.deadline).await;
             return judged.map_err(Problem::in_dry_run);
         }
-        let bytes = items.iter().map(R::bytes).sum();
-        let size = Size { items: items.len(), bytes };
-        let ticket = self.batcher.submit(items, size, deadline)?;
-        Ok(ticket.outcome().await?)
+        self.apply(items, caller).await
+    }
+
+    /// Through the queue and a lane. Items for which PostgreSQL raises an error are cut out of their
+    /// request as they were out of their batch: by halves, in order, without tearing a chain.
+    async fn apply(&self, items: Items<R>, caller: &Caller) -> Result<Judged<R>, Problem> {
+        let mut verdicts = Vec::with_capacity(items.len());
+        let mut parts = vec![items];
+        while let Some(part) = parts.pop() {
+            let bytes = part.iter().map(R::bytes).sum();
+            let size = Size { items: part.len(), bytes };
+            let ticket = self.batcher.submit(part, caller.claim(size));
+            let answer = match ticket {
+                Ok(ticket) => ticket.answer().await.map_err(|error| self.undone(error)),
+                Err(refused) => Err(refused.into()),
+            };
+            match answer {
+                Ok(Judgement::Applied(items, judged)) => {
+                    verdicts.extend(items.into_iter().zip(judged));
+                }
+                Ok(Judgement::Poisoned(part)) => match divide::<R>(part) {
+                    Ok((first, second)) => parts.extend([second, first]),
+                    Err(part) => verdicts.extend(part.into_iter().map(refused_by_database)),
+                },
+                Err(problem) if verdicts.is_empty() => return Err(problem),
+                Err(_) => return Err(Problem::unknown("only a part of the array was applied")),
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn undone(&self, error: TicketError) -> Problem {
+        let problem = Problem::from(error);
+        match problem.retry_after_secs() {
+            Some(_) => problem.with_retry_after(self.batcher.retry_after()),
+            None => problem,
+        }
     }
 
     /// Nothing unless the request is only to be judged.
@@ -160,22 +196,31 @@ impl<R: Resource> Intake<R> {
         Ok(wanted)
     }
 
-    fn deadline(&self, headers: &HeaderMap) -> Result<Instant, Problem> {
-        deadline(headers, self.limits.timeout, self.limits.timeout_max)
+    /// Who asks, and until when. A request that would be refused for lack of room is refused now: its
+    /// body need not be read for that.
+    pub(super) fn caller(&self, head: &Parts, in_dry_run: bool) -> Result<Caller, Problem> {
+        let RequestLimits { timeout, timeout_max, .. } = self.limits;
+        let deadline = deadline(&head.headers, timeout, timeout_max)?;
+        let client = Client(ClientKey::in_extensions(&head.extensions).0);
+        let caller = Caller { client, deadline };
+        if !in_dry_run {
+            self.batcher.check(&caller.claim(Size { items: 1, bytes: 0 }))?;
+        }
+        Ok(caller)
     }
 
     async fn parse<T: DeserializeOwned>(
         &self,
-        headers: &HeaderMap,
+        head: &Parts,
         body: Body,
         max_bytes: usize,
     ) -> Result<T, Problem> {
         let time = self.limits.body_timeout;
-        let held = body::read(headers, body, max_bytes, time, &self.bodies).await?;
+        let held = body::read(head, body, max_bytes, time, &self.bodies).await?;
         body::parse(&held)
     }
 
-    fn failed(&self, problem: Problem, items: usize) -> Response {
+    pub(super) fn failed(&self, problem: Problem, items: usize) -> Response {
         if let Some(outcome) = problem.outcome()
             && !problem.is_in_dry_run()
         {
@@ -184,9 +229,38 @@ impl<R: Resource> Intake<R> {
         problem.into_response()
     }
 
-    fn count(&self, outcome: Outcome, reason: &str, items: usize) {
+    pub(super) fn count(&self, outcome: Outcome, reason: &str, items: usize) {
         self.outcomes.with_label_values(&[outcome.label(), reason]).inc_by(items as u64);
     }
+}
+
+/// Who sends a request, and until when it waits.
+pub(super) struct Caller {
+    client: Client,
+    pub(super) deadline: Instant,
+}
+
+impl Caller {
+    fn claim(&self, size: Size) -> Claim {
+        Claim { size, client: self.client, deadline: self.deadline }
+    }
+}
+
+/// Two halves, cut where no chain is torn; the items as they were when there is no such place.
+fn divide<R: Resource>(mut items: Items<R>) -> Result<(Items<R>, Items<R>), Items<R>> {
+    let middle = items.len() / 2;
+    let is_cut = |at: &usize| !R::is_linked(&items[at - 1]);
+    match (1..items.len()).filter(is_cut).min_by_key(|at| at.abs_diff(middle)) {
+        Some(at) => {
+            let second = items.split_off(at);
+            Ok((items, second))
+        }
+        None => Err(items),
+    }
+}
+
+fn refused_by_database<I, A>(item: I) -> (I, Verdict<A>) {
+    (item, Verdict::Rejected { replayed: false, reason: Reason::RefusedByDatabase })
 }
 
 pub(super) fn mismatched_key() -> Problem {

@@ -2,7 +2,7 @@
 //! them to a new server, in this order, accounts first.
 
 use super::replies::Examples;
-use crate::http::answer::Answer;
+use crate::http::answer::{Answer, AppliedItem};
 use crate::http::body::{Object, parse};
 use crate::http::problem::Problem;
 use crate::http::resource::{Accounts, Applied, Item, Resource, Transfers};
@@ -171,6 +171,25 @@ impl Described for Accounts {
 /// The first transfer as it is read.
 pub(super) fn transfer_record() -> Value {
     record::<Transfers>(|_| transfer(0, 60, None))
+}
+
+/// The first transfer, to whom would cancel it.
+pub(super) fn applied_before() -> Value {
+    let Some((_, sent)) = Transfers::sent().into_iter().next() else { return Value::Null };
+    let item = item::<Transfers>(&sent);
+    let record = item.map(|item| Transfers::record(item, transfer(0, 60, None), true));
+    or_problem(record.map(AppliedItem::replayed))
+}
+
+/// Ids that were settled: by this call, by an earlier one, and by a transfer that was refused.
+pub(super) fn cancelled() -> Examples<Problem> {
+    let cancelled = |replayed| Problem::rejected(transfer_id(8), Reason::Cancelled, replayed);
+    let refused = Problem::rejected(transfer_id(REFUSED), Reason::ExceedsCredits, true);
+    vec![
+        ("cancelled", cancelled(false)),
+        ("replayed", cancelled(true)),
+        ("refused_before", refused),
+    ]
 }
 
 /// The first account as it is read after these transfers.

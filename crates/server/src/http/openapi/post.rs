@@ -1,11 +1,12 @@
 //! `POST`: one or many, transfers or accounts.
 
-use super::examples::Described;
+use super::examples::{self, Described};
 use super::replies::{self, Examples, answered, content};
 use super::schemas::Schemas;
 use super::{faults, parameters};
 use crate::http::answer::{AppliedItem, RejectedItem};
 use crate::http::body::Object;
+use crate::http::cancel;
 use crate::http::resource::{Accounts, Transfers};
 use crate::http::submit::{self, RequestLimits};
 use giro_ledger::{AccountInput, AccountRecord, TransferInput, TransferRecord};
@@ -39,6 +40,41 @@ pub(super) fn transfers(limits: &RequestLimits, schemas: &mut Schemas) -> Operat
         .description(Some(
             "Admitted all or none, judged in order, answered by position when all are durable. Chains \
              of `linked` transfers live inside one request.",
+        ))
+        .build()
+}
+
+/// `POST /transfers/{id}/cancel`
+pub(super) fn cancel(limits: &RequestLimits, schemas: &mut Schemas) -> Operation {
+    let id = Transfers::shown_id();
+    let bad = vec![
+        ("id", faults::id()),
+        ("ledger", faults::ledger()),
+        ("parameter", faults::parameter()),
+        ("deadline", faults::deadline(limits)),
+    ];
+    let replies = [
+        replies::ok(
+            "It was applied before, and stays so",
+            applied_transfer(schemas),
+            vec![("applied_before", examples::applied_before())],
+        ),
+        replies::bad_request(bad),
+        replies::rejected(examples::cancelled()),
+        replies::shed(Some(id)),
+        replies::unknown_or(Some(id), vec![("unread", cancel::unread(id))]),
+        replies::no_method(),
+    ];
+    let operation =
+        OperationBuilder::new().parameter(parameters::id()).parameter(parameters::ledger());
+    answered(parameters::headers(operation), replies)
+        .tag("Transfers")
+        .operation_id(Some("cancel_transfer"))
+        .summary(Some("Settle a transfer's id for good"))
+        .description(Some(
+            "For an id whose outcome is `unknown` and whose transfer is no longer wanted. Decided before: \
+             that answer. Else the id is refused for good, as `cancelled`, and whatever still comes with \
+             it. It takes back nothing: an applied hold is voided by a transfer. A body is not read.",
         ))
         .build()
 }

@@ -74,8 +74,14 @@ pub(super) fn shed(id: Option<Id>) -> Reply {
 
 /// A request whose result is not known.
 pub(super) fn unknown(id: Option<Id>) -> Reply {
+    unknown_or(id, Vec::new())
+}
+
+/// A request whose result is not known, or cannot be shown.
+pub(super) fn unknown_or(id: Option<Id>, more: Examples<Problem>) -> Reply {
     let text = "Sent, and its result was not learnt before the deadline: send the same ids again";
-    let examples = vec![("unknown", named(Problem::from(TicketError::Unknown), id))];
+    let mut examples = vec![("unknown", named(Problem::from(TicketError::Unknown), id))];
+    examples.extend(more);
     ("504", refused(text, problem(Outcome::Unknown), examples).into())
 }
 
