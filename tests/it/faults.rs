@@ -3,18 +3,21 @@
 
 mod crashes;
 mod drain;
+mod hangs;
 mod locks;
 mod poison;
 mod sessions;
 mod standby;
 mod storm;
+mod unfit;
 mod zombies;
 
 use giro_server::Config;
 use giro_tests::cluster::{self, TestCluster};
+use giro_tests::load::BESIDE;
 use giro_tests::{Client, Reply, TestDatabase, TestServer, eventually};
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A cluster of the test's own, with a server on it.
 async fn private() -> (TestCluster, TestServer) {
@@ -56,4 +59,22 @@ async fn lock_account(server: &TestServer, id: u64) -> tokio_postgres::Client {
     );
     holder.batch_execute(&lock).await.expect("the row is locked");
     holder
+}
+
+/// Asserts that new transfers are refused at once, for this reason, while `livez` says that nobody has to
+/// restart the server and `readyz` that it should get no traffic.
+async fn assert_sheds_at_once(server: &TestServer, reason: &str) {
+    eventually("new transfers are refused", async || {
+        server.client.post("/transfer", &transfer(BESIDE)).await.reason() == reason
+    })
+    .await;
+    for _ in 0..20 {
+        let started = Instant::now();
+        let reply = server.client.post("/transfer", &transfer(BESIDE)).await;
+        // A slow machine is no reason to fail; a request that waited for the database is.
+        assert!(started.elapsed() < Duration::from_millis(500), "{:?}", started.elapsed());
+        assert_eq!((reply.status.as_u16(), reply.reason()), (503, reason), "{}", reply.text);
+    }
+    assert_eq!(server.admin.get("/livez").await.status, 200);
+    assert_eq!(server.admin.get("/readyz").await.status, 503);
 }

@@ -13,6 +13,7 @@ async fn sigterm_while_postgresql_stands_still_answers_every_accepted_request() 
     let environment = [
         ("DATABASE_URL", database.server_url.as_str()),
         ("GIRO__QUEUE__MAX_WAIT", "20s"),
+        ("GIRO__QUEUE__TARGET_WAIT", "20s"),
         ("GIRO__SERVER__DRAIN_TIMEOUT", "3s"),
     ];
     let program = env!("CARGO_BIN_EXE_giro-under-test");

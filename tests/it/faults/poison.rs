@@ -1,10 +1,13 @@
-//! One id many times in a batch of many callers.
+//! One transfer that the database will not have, and one id many times, in a batch of many callers.
 
 use super::{lock_account, patient, post_within};
 use giro_tests::{Reply, TestServer, eventually};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::task::{JoinHandle, JoinSet};
+
+const N: u64 = 64;
+const RAISED: &str = r#"giro_db_errors_total{severity="ERROR",sqlstate="23514"}"#;
 
 /// A server whose only batch in flight waits for a lock, so that all that comes now is one batch.
 struct Gathering {
@@ -57,6 +60,49 @@ impl Gathering {
 
 async fn post(client: giro_tests::Client, request: Value) -> Reply {
     post_within(client, Duration::from_secs(20), &request).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_transfer_that_raises_is_found_and_all_others_of_its_batch_are_applied() {
+    const CULPRIT: u64 = 23;
+    let gathering = Gathering::new().await;
+    let raise = "ALTER TABLE giro.decisions ADD CONSTRAINT refuses
+                 CHECK (id <> '00000000-0000-0000-0000-000000000017')";
+    gathering.server.database.superuser().await.batch_execute(raise).await.unwrap();
+    let (server, answers) = gathering.send((1..=N).map(request).collect()).await;
+    for (request, reply) in answers {
+        if request["id"] == CULPRIT {
+            assert_eq!(
+                (reply.status.as_u16(), reply.outcome(), reply.reason()),
+                (422, "rejected", "refused_by_database"),
+                "{}",
+                reply.text
+            );
+        } else {
+            assert_eq!(reply.outcome(), "applied", "{request}: {}", reply.text);
+        }
+    }
+    // The batch, and at most two halves of each size down to the culprit alone.
+    let raised = server.metric(RAISED).await;
+    let committed = "SELECT count(*) FROM giro.batches WHERE kind = 'transfers' AND items > 0";
+    let committed = server.database.number(committed).await - 1;
+    println!("{raised} calls raised, {committed} were committed");
+    let most = 1.0 + 2.0 * (N as f64).log2() + 1.0;
+    assert!(raised + committed as f64 <= most, "{raised} calls raised, {committed} committed");
+    assert!(raised >= 2.0, "the culprit was in no batch with others");
+
+    // Not recorded: without the constraint it passes.
+    let stored = "SELECT count(*) FROM giro.decisions";
+    assert_eq!(
+        server.database.number(stored).await,
+        N as i64,
+        "all but the culprit, and the first"
+    );
+    let superuser = server.database.superuser().await;
+    superuser.batch_execute("ALTER TABLE giro.decisions DROP CONSTRAINT refuses").await.unwrap();
+    assert_eq!(server.client.post("/transfer", &request(CULPRIT)).await.outcome(), "applied");
+    assert_eq!(server.admin.get("/readyz").await.status, 200, "one bad transfer is no outage");
+    server.database.assert_consistent().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,13 +1,50 @@
 //! A synchronous standby that does not answer: a commit that waits for it is neither a failure nor an
 //! answer.
 
-use super::{patient, post_within, transfer};
+use super::{assert_sheds_at_once, patient, post_within, transfer};
+use giro_tests::load::{Load, Plan, Told};
 use giro_tests::nemesis::applying;
 use giro_tests::standby::Replication;
 use giro_tests::{Pair, TestServer, eventually};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const WAITS: &str = "wait_event = 'SyncRep'";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_standby_nothing_is_acknowledged_or_cancelled_and_new_work_is_shed() {
+    let pair = Pair::start(Replication::Synchronous).await;
+    let server = TestServer::on(pair.database().await, |_| {}).await;
+    let deadline = Duration::from_secs(2);
+    let load = Load::start(server.client, Plan::patient(20).within(deadline)).await;
+    load.decides(50).await;
+    pair.standby.freeze().unwrap();
+    let frozen = Instant::now();
+    applying(&server.database, WAITS).await;
+    assert_sheds_at_once(&server, "breaker_open").await;
+    println!("sheds at once after {:?}", frozen.elapsed());
+    assert!(frozen.elapsed() < Duration::from_secs(15), "{:?}", frozen.elapsed());
+    // A backend that waits does not notice that its client is gone. If each attempt to come back left one
+    // behind, they would take every connection.
+    let waiting = format!("SELECT count(*) FROM pg_stat_activity WHERE {WAITS}");
+    let waiting = server.database.number(&waiting).await;
+    assert!((1..=6).contains(&waiting), "{waiting} backends wait for the standby");
+    pair.standby.thaw().unwrap();
+    let healed = Instant::now();
+    load.decides(100).await;
+    println!("goes on after {:?}", healed.elapsed());
+    assert!(healed.elapsed() < Duration::from_secs(10), "{:?}", healed.elapsed());
+    server.until_ready().await;
+    let (history, settled) = load.assert_truth(&server.database, server.client).await;
+    history.assert_nobody_was_cut_off();
+    history.assert_every_wait_ended(deadline);
+    assert!(history.count(|told| *told == Told::Unknown) > 0, "nothing was in flight");
+    assert!(settled.unknown_decided > 0, "a commit that waits is a commit: {settled:?}");
+    let log = std::fs::read_to_string(pair.primary.log_path()).unwrap();
+    for cancelled in ["due to user request", "canceling wait for synchronous replication"] {
+        assert!(!log.contains(cancelled), "a batch is never cancelled: {log}");
+    }
+    server.stop().await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wait_for_the_standby_that_somebody_cancels_is_not_acknowledged() {
