@@ -1,6 +1,7 @@
 //! Faults of sessions, processes and networks: every answer stays true, every wait ends, and the server
 //! heals by itself. `docs/reliability.md` says which fault is shown where.
 
+mod catalogue;
 mod crashes;
 mod drain;
 mod hangs;
