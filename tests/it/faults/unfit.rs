@@ -1,7 +1,8 @@
 //! A database that answers, and cannot be used: full, of another version, or with a right taken away.
 
-use super::{assert_sheds_at_once, transfer};
+use super::{assert_sheds_at_once, patient, transfer};
 use giro_tests::database::connect;
+use giro_tests::load::{Load, Plan};
 use giro_tests::{TestServer, eventually};
 
 const KILL: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -80,6 +81,31 @@ async fn a_schema_that_is_gone_older_or_newer_is_not_served_until_it_fits() {
         assert_heals(&server, number as u64 + 1).await;
     }
     server.database.assert_consistent().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_that_is_replaced_under_load_is_noticed_by_nobody() {
+    let server = TestServer::configured(patient).await;
+    let load = Load::start(server.client, Plan::patient(10)).await;
+    let owner = connect(&server.database.owner_url).await;
+    let definition = "SELECT pg_get_functiondef('giro.apply_transfers'::regproc)";
+    let definition: String = owner.query_one(definition, &[]).await.unwrap().get(0);
+    for _ in 0..3 {
+        load.decides(50).await;
+        // Another function with the same text, so every plan that names the old one is void.
+        let replace = format!(
+            "BEGIN; DROP FUNCTION giro.apply_transfers; {definition};
+             REVOKE ALL ON FUNCTION giro.apply_transfers FROM PUBLIC;
+             GRANT EXECUTE ON FUNCTION giro.apply_transfers TO giro_server; COMMIT"
+        );
+        owner.batch_execute(&replace).await.unwrap();
+    }
+    load.decides(50).await;
+    let (history, settled) = load.assert_truth(&server.database, server.client).await;
+    let decided = settled.applied + settled.rejected;
+    let metrics = server.admin.get("/metrics").await.text;
+    let errors: Vec<_> = metrics.lines().filter(|line| line.contains("sqlstate")).collect();
+    assert_eq!(history.answers.len(), decided, "{:?} {errors:?}", history.shed());
 }
 
 #[tokio::test]
