@@ -237,12 +237,13 @@ impl Checks {
             (course.last, course.failed) = (Some(failure), Some(now));
             match failure {
                 Failure::Unknown => course.in_doubt = true,
-                Failure::Poisoned => {}
+                Failure::Poisoned | Failure::Overtaken => {}
                 _ => course.rollbacks += 1,
             }
             let few = members.len() > 1 && course.rollbacks < ROLLBACKS_MAX;
             divides |= failure == Failure::Locked && few;
-            let rolled_back = !matches!(failure, Failure::Unknown | Failure::Poisoned);
+            let free = [Failure::Unknown, Failure::Poisoned, Failure::Overtaken];
+            let rolled_back = !free.contains(&failure);
             course.paid = rolled_back && !divides && !course.in_doubt;
         }
         let ids = members.iter().map(|waiting| waiting.entry.id);
@@ -287,6 +288,8 @@ impl Checks {
             }
             Undone::RolledBack => {
                 assert!(sent && !course.in_doubt, "{id} is in doubt");
+                let is_over = caller.claim.deadline <= context.now || self.abandoned;
+                assert!(is_over || course.last != Some(Failure::Overtaken), "{id} would pass");
                 if course.rollbacks >= ROLLBACKS_MAX {
                     context.seen.note(Sight::RolledBackThreeTimes);
                 } else if course.paid && course.last != Some(Failure::Broken) {

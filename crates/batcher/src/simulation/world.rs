@@ -98,7 +98,9 @@ impl World {
         let Self { context, engine, callers, database, shell, .. } = self;
         match event {
             Event::Arrives(id) => {
+                let is_shut = self.closed || engine.breaker() == BreakerState::Open;
                 if callers.arrive(context, engine, id) {
+                    assert!(!is_shut, "{id} is let in, and all is shut");
                     self.checks.queued(self.callers.all[id].claim.size);
                     self.wake();
                 } else {
