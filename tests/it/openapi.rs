@@ -314,6 +314,9 @@ async fn the_examples_of_what_cannot_be_read_are_what_happens() {
     let document = Document::of(&server).await;
     let holder = server.database.superuser().await;
     server.database.allow_connections(false).await;
+    let kill = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND application_name LIKE 'giro%'";
+    holder.query(kill, &[]).await.unwrap();
     let patience = [("request-timeout-ms", "20000")];
     let get = async |headers: &[(&str, &str)]| {
         server.client.send(Method::GET, "/accounts/1", headers, "").await.unwrap()

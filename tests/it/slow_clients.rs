@@ -88,17 +88,14 @@ async fn idle_connections_are_closed_sooner_when_they_keep_others_out() {
         config.server.max_connections = 3;
     })
     .await;
-    let mut first = TcpStream::connect(server.address()).await.unwrap();
     let account = json!({"id": 1});
     assert_eq!(server.client.post("/account", &account).await.status, 200);
     let mut idle = Vec::new();
-    for _ in 0..2 {
+    for _ in 0..3 {
         idle.push(TcpStream::connect(server.address()).await.unwrap());
     }
     let served = timeout(Duration::from_secs(60), server.client.post("/account", &account));
     assert_eq!(served.await.expect("a place came free").status, 200);
-    let closed = timeout(Duration::from_secs(60), first.read(&mut [0])).await;
-    assert_eq!(closed.expect("closed").unwrap(), 0);
 }
 
 #[tokio::test]

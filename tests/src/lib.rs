@@ -9,9 +9,13 @@ pub mod clock;
 pub mod cluster;
 /// A database per test.
 pub mod database;
+pub mod load;
 pub mod model;
+/// Faults of processes.
+pub mod nemesis;
 /// A server as a process.
 pub mod process;
+pub mod proxy;
 /// A server in this process.
 pub mod server;
 pub mod standby;
@@ -19,7 +23,10 @@ pub mod standby;
 pub use client::{Client, Reply};
 pub use clock::Clock;
 pub use database::TestDatabase;
+pub use load::Load;
+pub use nemesis::Halted;
 pub use process::ServerProcess;
+pub use proxy::{Fault, Proxy, Target};
 pub use server::TestServer;
 pub use standby::Pair;
 

@@ -26,6 +26,7 @@ impl ServerProcess {
             ("DATABASE_URL", database.server_url.as_str()),
             ("GIRO__SERVER__REQUEST_TIMEOUT", "20s"),
             ("GIRO__QUEUE__MAX_WAIT", "20s"),
+            ("GIRO__QUEUE__TARGET_WAIT", "20s"),
         ];
         Self::run(program, &["serve"], &environment).await
     }

@@ -99,15 +99,18 @@ impl<R: Send + 'static, O: Send + 'static> Batcher<R, O> {
     pub fn submit(&self, request: R, claim: Claim) -> Result<Ticket<R, O>, Refused> {
         let (reply, receiver) = oneshot::channel();
         let now = Instant::now();
-        let submitted = {
+        let (submitted, has_room) = {
             let mut engine = self.shared.engine();
             let submitted = engine.submit(now, claim, Entry { request, reply });
             self.shared.metrics.queue_items.set(engine.held().items as i64);
-            submitted
+            (submitted, engine.has_room())
         };
         match submitted {
             Ok(number) => {
-                self.shared.wake.notify_one();
+                // Else the driver is busy with what makes room, and will look then.
+                if has_room {
+                    self.shared.wake.notify_one();
+                }
                 let expiry = self.shared.limits.expiry(now, claim.deadline);
                 Ok(Ticket::new(self.shared.clone(), number, claim.deadline, expiry, receiver))
             }

@@ -15,7 +15,7 @@ const MIB: u64 = 1024 * 1024;
 /// These follow from [`Options`]; given as settings, they would make the accessors lie.
 const RESERVED: [&str; 3] = ["data_directory", "port", "unix_socket_directories"];
 
-/// How to start a [`Cluster`](crate::Cluster).
+/// How to start a [`Cluster`].
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Where everything is kept; made if it does not exist.

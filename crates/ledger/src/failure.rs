@@ -98,9 +98,10 @@ fn rolled_back(code: &SqlState, constraint: Option<&str>) -> Failure {
         SqlState::T_R_DEADLOCK_DETECTED => Failure::Contended,
         SqlState::LOCK_NOT_AVAILABLE => Failure::Locked,
         SqlState::QUERY_CANCELED => Failure::Exhausted,
-        SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::FEATURE_NOT_SUPPORTED => {
-            Failure::WrongSession
-        }
+        // XX000: a function that is replaced at this moment can fail to be looked up.
+        SqlState::READ_ONLY_SQL_TRANSACTION
+        | SqlState::FEATURE_NOT_SUPPORTED
+        | SqlState::INTERNAL_ERROR => Failure::WrongSession,
         _ => match code.code() {
             "GR001" => Failure::Fenced,
             code if code.starts_with("53") => Failure::Exhausted,
@@ -126,9 +127,9 @@ mod tests {
             (Failure::Locked, &["55P03"]),
             (Failure::Exhausted, &["57014", "53100", "53200"]),
             (Failure::Fenced, &["GR001"]),
-            (Failure::WrongSession, &["25006", "0A000"]),
+            (Failure::WrongSession, &["25006", "0A000", "XX000"]),
             (Failure::Poisoned, &["22003", "22021", "23502", "23514", "54000", "P0001"]),
-            (Failure::Broken, &["42501", "42883", "XX000"]),
+            (Failure::Broken, &["42501", "42883"]),
         ] {
             for code in codes {
                 assert_eq!(class(code, None), expected, "{code}");

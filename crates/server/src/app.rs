@@ -204,6 +204,12 @@ impl App {
         }
     }
 
+    /// As if a bug had ended a worker.
+    #[cfg(test)]
+    pub(crate) fn lose_a_worker(&mut self) {
+        self.workers.spawn(async { panic!("a worker that dies") });
+    }
+
     /// Stops: not ready, no new work, the queue flushed, what is in flight awaited, connections
     /// closed; within `limit`.
     pub async fn stop(mut self, limit: Duration) -> Stopped {

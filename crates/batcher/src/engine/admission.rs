@@ -80,11 +80,15 @@ impl<T> Engine<T> {
         items.max(one_batch_a_slot).min(limits.queue_items)
     }
 
-    /// How long a request that came now would be queued.
+    /// How long a request that came now would be queued: by the rate, but no longer than the full
+    /// batches ahead usually take. The rate of small batches says little of large ones.
     fn wait(&self, now: Instant) -> Duration {
-        let queued = self.queue.held().items as f64;
-        let ahead = self.rate().map_or(0.0, |rate| queued / rate);
-        Duration::try_from_secs_f64(ahead).unwrap_or(Duration::MAX / 4) + self.remaining(now)
+        let queued = self.queue.held().items;
+        let by_rate = self.rate().map_or(0.0, |rate| queued as f64 / rate);
+        let batches = queued.div_ceil(self.limits.batch_items) as f64;
+        let by_batches = self.pace.usual().unwrap_or_default().mul_f64(batches);
+        Duration::try_from_secs_f64(by_rate).map_or(by_batches, |wait| wait.min(by_batches))
+            + self.remaining(now)
     }
 
     /// Items a second, over the lanes that work.

@@ -51,18 +51,14 @@ impl Breaker {
         }
     }
 
-    /// Returns whether that closed it.
-    pub(super) fn batch_applied(&mut self) -> bool {
+    pub(super) fn batch_applied(&mut self) {
         self.failures = 0;
-        if self.state != BreakerState::HalfOpen {
-            return false;
+        if self.state == BreakerState::HalfOpen {
+            self.ramp *= 2;
+            if self.ramp >= self.full {
+                self.state = BreakerState::Closed;
+            }
         }
-        self.ramp *= 2;
-        let closes = self.ramp >= self.full;
-        if closes {
-            self.state = BreakerState::Closed;
-        }
-        closes
     }
 
     /// A batch failed for no fault of its own. Returns whether that opened the breaker.

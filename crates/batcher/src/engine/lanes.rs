@@ -12,6 +12,8 @@ const RECONNECT_MAX: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub(super) struct Lane {
     session: Session,
+    /// The next loss is mended at once: none was since a batch was applied.
+    at_once: bool,
     reconnect: Backoff,
     /// Batches sent on this session and not answered, in the order they were sent.
     flights: VecDeque<u64>,
@@ -30,6 +32,7 @@ impl Lane {
     pub(super) fn new() -> Self {
         Self {
             session: Session::Down { retry_at: None },
+            at_once: true,
             reconnect: Backoff::new(RECONNECT_FIRST, RECONNECT_MAX),
             flights: VecDeque::new(),
             head_since: None,
@@ -65,7 +68,7 @@ impl Lane {
     }
 
     /// The session is gone, or was none; what is in flight on it will be reported lost.
-    pub(super) fn down(&mut self, retry_at: Instant) {
+    fn down(&mut self, retry_at: Instant) {
         self.session = Session::Down { retry_at: Some(retry_at) };
         self.flights.clear();
         self.head_since = None;
@@ -76,8 +79,19 @@ impl Lane {
         self.down(now + wait);
     }
 
-    /// The database works: the next loss may be mended quickly again.
-    pub(super) fn settled(&mut self) {
+    /// The session is gone. It is replaced at once, but only once until a batch is applied: a database
+    /// that accepts sessions and ends them is not asked for one again and again.
+    pub(super) fn lost(&mut self, now: Instant, random: &mut fastrand::Rng) {
+        if std::mem::take(&mut self.at_once) {
+            self.down(now);
+        } else {
+            self.down_for_a_while(now, random);
+        }
+    }
+
+    /// A session of this lane has applied a batch.
+    pub(super) fn proven(&mut self) {
+        self.at_once = true;
         self.reconnect.reset();
     }
 

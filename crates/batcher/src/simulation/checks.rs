@@ -1,10 +1,13 @@
 //! What must hold at every step, kept apart from the engine's own books.
 
-use super::callers::{Callers, Request};
+mod batch;
+mod rest;
+
+use super::callers::{Caller, Callers, Request, Told};
 use super::context::Context;
 use super::seen::Sight;
 use crate::engine::{BreakerState, Engine, Sending, Undone, Waiting};
-use crate::{Failure, Limits, Size};
+use crate::{Failure, Limits, Size, SubmitError};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::Instant;
@@ -14,6 +17,9 @@ const ROLLBACKS_MAX: u32 = 3;
 
 /// Asked for more often than this at one instant, the engine spins.
 const POLLS_MAX: u32 = 300;
+
+/// Attempts to open a session on one lane within a second, while none is of use.
+const ATTEMPTS_MAX: usize = 20;
 
 /// Timers fire late by up to this.
 pub(super) const TIMER_LATE: Duration = Duration::from_millis(1);
@@ -57,6 +63,8 @@ struct Root {
 
 #[derive(Debug, Clone, Default)]
 struct Lane {
+    /// To open a session, since one of them has applied a batch.
+    attempts: Vec<Instant>,
     in_flight: BTreeSet<u64>,
     head_since: Option<Instant>,
 }
@@ -116,17 +124,23 @@ impl Checks {
         self.queued.bytes -= size.bytes;
     }
 
-    pub(super) fn queued_items(&self) -> usize {
-        self.queued.items
+    /// Only who holds something of a queue that others wait in as well has had its share.
+    pub(super) fn refused(&self, callers: &Callers, id: usize) {
+        let caller = &callers.all[id];
+        if caller.told != Some(Told::Refused(SubmitError::ClientShare)) {
+            return;
+        }
+        let all = callers.all.iter().zip(&self.courses);
+        let queued = all.filter(|(other, course)| {
+            other.number.is_some() && !other.released && course.sends == 0
+        });
+        let own = |(other, _): &(&Caller, &Course)| other.claim.client == caller.claim.client;
+        let (own, others): (Vec<_>, Vec<_>) = queued.partition(own);
+        assert!(!own.is_empty() && !others.is_empty(), "{id} has not had its share");
     }
 
-    pub(super) fn polled(&mut self, now: Instant) {
-        let (at, polls) = &mut self.polls;
-        if *at != now {
-            (*at, *polls) = (now, 0);
-        }
-        *polls += 1;
-        assert!(*polls <= POLLS_MAX, "the engine spins");
+    pub(super) fn queued_items(&self) -> usize {
+        self.queued.items
     }
 
     /// A batch leaves.
@@ -174,46 +188,6 @@ impl Checks {
         assert!(lane.in_flight.len() <= room, "{} batches on a lane", lane.in_flight.len());
     }
 
-    fn check_batch(&self, callers: &Callers, members: &[Waiting<Request>]) {
-        let items: usize = members.iter().map(|waiting| waiting.claim.size.items).sum();
-        let bytes: usize = members.iter().map(|waiting| waiting.claim.size.bytes).sum();
-        assert!(!members.is_empty(), "an empty batch");
-        assert!(items <= self.limits.batch_items, "a batch of {items} items");
-        assert!(bytes <= self.limits.batch_bytes, "a batch of {bytes} bytes");
-        let callers = members.iter().map(|waiting| &callers.all[waiting.entry.id]);
-        let in_order = callers.clone().is_sorted_by(|a, b| a.number < b.number);
-        assert!(in_order, "the order of admission is lost");
-        for caller in callers {
-            assert!(caller.number.is_some(), "sent without admission: {caller:?}");
-            assert!(!caller.released, "sent after its answer: {caller:?}");
-        }
-    }
-
-    /// A database that has just come back gets small batches first: one item, or one request.
-    fn check_slow_start(&self, members: &[Waiting<Request>]) {
-        let items: usize = members.iter().map(|waiting| waiting.claim.size.items).sum();
-        let ramp = (self.limits.batch_items / 16).max(1) << self.ramp;
-        assert!(items <= ramp || members.len() == 1, "a batch of {items} items at the start");
-    }
-
-    /// While there is room, nothing waits longer than its linger or its backoff.
-    pub(super) fn check_prompt(&self, now: Instant, callers: &Callers, id: usize) {
-        let course = &self.courses[id];
-        let (since, wait, room) = match course.failed {
-            None => (callers.all[id].admitted, self.limits.batch_wait, self.open_since),
-            Some(failed) => (failed, backoff(course.sends), self.room_since),
-        };
-        let Some(room) = room else { return };
-        let due = (since + wait).max(room) + TIMER_LATE + WAKE_LATE;
-        assert!(now <= due, "{id} waits since {:?}, and there is room", now - since);
-    }
-
-    fn check_fence(&self, now: Instant, not_after: Instant) {
-        let fence = not_after - now;
-        let longest = self.limits.watchdog * u32::try_from(self.limits.in_flight).unwrap();
-        assert!(fence >= self.limits.watchdog && fence <= longest, "a fence after {fence:?}");
-    }
-
     fn no_longer_waits(&mut self, id: usize) {
         self.waiting.retain(|_, members| {
             members.remove(&id);
@@ -221,57 +195,19 @@ impl Checks {
         });
     }
 
-    fn fresh(&mut self, now: Instant, callers: &Callers, batch: u64, members: &[Waiting<Request>]) {
-        self.fresh_batches += 1;
-        let poisons = members.iter().filter(|waiting| waiting.entry.poison).count();
-        let root = Root { members: members.len(), poisons, ..Root::default() };
-        self.roots.insert(batch, root);
-        for Waiting { entry, claim, admitted } in members {
-            let number = callers.all[entry.id].number;
-            assert!(number > self.newest, "an older request is sent after a newer one");
-            assert!(claim.deadline > now, "sent past its deadline");
-            assert!(now - *admitted < self.limits.queue_wait, "sent after too long a wait");
-            self.newest = number;
-            self.courses[entry.id].root = batch;
-            self.unqueued(claim.size);
-        }
-    }
-
-    fn again(&mut self, context: &mut Context, members: &[Waiting<Request>]) {
-        let is_awaited = members.iter().any(|waiting| waiting.claim.deadline > context.now);
-        assert!(is_awaited, "sent again, and nobody waits for it");
-        let Course { in_doubt, rollbacks, paid, last, among, .. } =
-            self.courses[members[0].entry.id];
-        match last {
-            Some(Failure::Poisoned) => {
-                assert!(members.len() < among, "a poisoned batch is sent again whole");
-                context.seen.note(Sight::DividedForPoison);
-            }
-            Some(Failure::Locked) if members.len() < among => {
-                context.seen.note(Sight::DividedForLock);
-            }
-            _ => assert_eq!(members.len(), among, "a batch is sent again in part"),
-        }
-        assert!(in_doubt || rollbacks < ROLLBACKS_MAX, "sent again after {rollbacks} rollbacks");
-        assert!(in_doubt || last != Some(Failure::Broken), "sent again, and will be rolled back");
-        if paid {
-            self.paid_batches += 1;
-            let elapsed = (context.now - context.start).as_secs_f64();
-            let earned = 10.0 + f64::from(self.fresh_batches) / 10.0 + elapsed;
-            assert!(f64::from(self.paid_batches) <= earned + 1e-6, "the retry budget is overdrawn");
-        }
-    }
-
     pub(super) fn abandoned(&mut self) {
         self.abandoned = true;
     }
 
     /// A report: the batch is no longer in flight.
-    pub(super) fn ended(&mut self, now: Instant, batch: u64) {
+    pub(super) fn ended(&mut self, now: Instant, batch: u64, applied: bool) {
         let Some(lane) = self.unreported.remove(&batch) else { return };
         let lane = &mut self.lanes[lane];
         if lane.in_flight.remove(&batch) {
             lane.head_since = (!lane.in_flight.is_empty()).then_some(now);
+            if applied {
+                lane.attempts.clear();
+            }
         }
     }
 
@@ -301,12 +237,13 @@ impl Checks {
             (course.last, course.failed) = (Some(failure), Some(now));
             match failure {
                 Failure::Unknown => course.in_doubt = true,
-                Failure::Poisoned => {}
+                Failure::Poisoned | Failure::Overtaken => {}
                 _ => course.rollbacks += 1,
             }
             let few = members.len() > 1 && course.rollbacks < ROLLBACKS_MAX;
             divides |= failure == Failure::Locked && few;
-            let rolled_back = !matches!(failure, Failure::Unknown | Failure::Poisoned);
+            let free = [Failure::Unknown, Failure::Poisoned, Failure::Overtaken];
+            let rolled_back = !free.contains(&failure);
             course.paid = rolled_back && !divides && !course.in_doubt;
         }
         let ids = members.iter().map(|waiting| waiting.entry.id);
@@ -351,6 +288,8 @@ impl Checks {
             }
             Undone::RolledBack => {
                 assert!(sent && !course.in_doubt, "{id} is in doubt");
+                let is_over = caller.claim.deadline <= context.now || self.abandoned;
+                assert!(is_over || course.last != Some(Failure::Overtaken), "{id} would pass");
                 if course.rollbacks >= ROLLBACKS_MAX {
                     context.seen.note(Sight::RolledBackThreeTimes);
                 } else if course.paid && course.last != Some(Failure::Broken) {
@@ -365,68 +304,6 @@ impl Checks {
             self.no_longer_waits(id);
         } else {
             self.unqueued(caller.claim.size);
-        }
-    }
-
-    /// The lane's session is gone.
-    pub(super) fn session_gone(&mut self, lane: usize) {
-        self.lanes[lane] = Lane::default();
-    }
-
-    /// Whether the engine may drop the session of a lane that seems well.
-    pub(super) fn is_hung(&self, now: Instant, lane: usize) -> bool {
-        self.lanes[lane].head_since.is_some_and(|since| now - since >= self.limits.watchdog)
-    }
-
-    /// When the engine has nothing more to do at this instant.
-    pub(super) fn at_rest(
-        &mut self,
-        context: &mut Context,
-        engine: &Engine<Request>,
-        sessions: &[Option<usize>],
-    ) {
-        let now = context.now;
-        self.note_room(now, engine.breaker(), sessions);
-        assert_eq!(engine.held(), self.queued, "the books of the queue");
-        assert!(self.queued.items <= self.limits.queue_items, "the queue's items");
-        assert!(self.queued.bytes <= self.limits.queue_bytes, "the queue's bytes");
-        if let Some(wake) = engine.next_wake(now) {
-            assert!(wake > now, "to be woken in the past");
-        }
-        for lane in &self.lanes {
-            let age = lane.head_since.map_or(Duration::ZERO, |since| now - since);
-            assert!(age <= self.limits.watchdog + TIMER_LATE, "no answer for {age:?}");
-        }
-        let breaker = engine.breaker();
-        if breaker != self.breaker {
-            context.note(|| format!("breaker: {breaker:?}"));
-            context.seen.note(match breaker {
-                BreakerState::Open => Sight::BreakerOpened,
-                BreakerState::HalfOpen => Sight::BreakerHalfOpen,
-                BreakerState::Closed => Sight::BreakerClosedAgain,
-            });
-            (self.breaker, self.ramp) = (breaker, 0);
-        }
-    }
-
-    fn note_room(&mut self, now: Instant, breaker: BreakerState, sessions: &[Option<usize>]) {
-        let room = if breaker == BreakerState::Closed { self.limits.in_flight } else { 1 };
-        let mut lanes = self.lanes.iter().zip(sessions);
-        let has_room = lanes.any(|(lane, up)| up.is_some() && lane.in_flight.len() < room);
-        let slots = self.lanes.len() * self.limits.in_flight;
-        let is_open = has_room && self.waiting.is_empty() && self.unreported.len() < slots;
-        self.room_since = has_room.then(|| self.room_since.unwrap_or(now));
-        self.open_since = is_open.then(|| self.open_since.unwrap_or(now));
-    }
-
-    /// One poison in a batch of n costs at most 2·log2(n) more sends, and nothing else is sent more
-    /// often than its failures explain.
-    pub(super) fn finally(&self) {
-        for root in self.roots.values() {
-            let depth = root.members.next_power_of_two().ilog2() as usize;
-            assert!(root.poison_divisions <= root.poisons * depth, "{root:?}");
-            let divisions = root.poison_divisions + root.lock_divisions;
-            assert!(root.sends <= 1 + 2 * divisions + root.repeats, "{root:?}");
         }
     }
 }

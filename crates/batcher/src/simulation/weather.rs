@@ -96,6 +96,7 @@ impl Weather {
                     End::CutAfter,
                     End::Garbled,
                     End::RollBack(Failure::Contended),
+                    End::RollBack(Failure::Overtaken),
                     End::RollBack(Failure::Exhausted),
                     End::RollBack(Failure::WrongSession),
                     End::RollBack(Failure::Locked),
@@ -107,7 +108,10 @@ impl Weather {
                 let ends = [End::CutBefore, End::CutDuring, End::CutAfter];
                 (0.8, ends[context.random.usize(..ends.len())])
             }
-            Self::Contended => (0.6, End::RollBack(Failure::Contended)),
+            Self::Contended => {
+                let ends = [Failure::Contended, Failure::Overtaken];
+                (0.6, End::RollBack(ends[context.random.usize(..ends.len())]))
+            }
             Self::Exhausted => (0.7, End::RollBack(Failure::Exhausted)),
             Self::ReadOnly => (0.9, End::RollBack(Failure::WrongSession)),
             Self::Broken => (1.0, End::RollBack(Failure::Broken)),

@@ -1,5 +1,8 @@
 //! One run: the engine, its shell, its callers and its database, and what happens to them.
 
+mod driver;
+mod verdict;
+
 use super::callers::{Callers, Request, Told};
 use super::checks::{Checks, TIMER_LATE};
 use super::context::{Context, Event};
@@ -95,9 +98,13 @@ impl World {
         let Self { context, engine, callers, database, shell, .. } = self;
         match event {
             Event::Arrives(id) => {
+                let is_shut = self.closed || engine.breaker() == BreakerState::Open;
                 if callers.arrive(context, engine, id) {
+                    assert!(!is_shut, "{id} is let in, and all is shut");
                     self.checks.queued(self.callers.all[id].claim.size);
                     self.wake();
+                } else {
+                    self.checks.refused(&self.callers, id);
                 }
             }
             Event::Expires(id) => {
@@ -198,162 +205,5 @@ impl World {
 
     fn stop(&mut self) {
         self.shell.stop(&mut self.context, &mut self.database, &mut self.callers);
-    }
-
-    // What the driver does.
-
-    fn act(&mut self) {
-        if self.shell.stopped {
-            return;
-        }
-        loop {
-            let now = self.context.now;
-            self.checks.polled(now);
-            let Some(action) = self.engine.poll(now) else { break };
-            self.carry_out(action);
-        }
-        self.opened = false;
-        self.checks.at_rest(&mut self.context, &self.engine, &self.shell.sessions);
-        self.count();
-        if self.engine.is_drained() {
-            self.context.note(|| "drained".into());
-            self.stop();
-        }
-        self.timer += 1;
-        if let Some(wake) = self.engine.next_wake(self.context.now) {
-            let late = if self.context.chance(0.5) { TIMER_LATE } else { Default::default() };
-            self.context.at(wake + late, Event::Timer(self.timer));
-        }
-    }
-
-    fn carry_out(&mut self, action: Action<Request>) {
-        self.context.note(|| trace::action(&action));
-        match &action {
-            Action::Connect { .. } => {
-                let connecting = self.shell.connecting.contains(&true);
-                let open = self.engine.breaker() == BreakerState::Open;
-                assert!(!(open && connecting), "two attempts while the breaker is open");
-            }
-            Action::Disconnect { lane } => {
-                let is_hung = self.checks.is_hung(self.context.now, *lane);
-                let is_due = self.opened || is_hung || !self.shell.is_usable(*lane);
-                assert!(is_due, "lane {lane}: a good session is dropped");
-                self.checks.session_gone(*lane);
-            }
-            Action::Send(sending) => {
-                let breaker = self.engine.breaker();
-                self.checks.sent(&mut self.context, &self.callers, sending, breaker);
-            }
-            Action::Answer { .. } => {}
-        }
-        if let Action::Answer { entries, undone } = action {
-            return self.give_back(entries, undone);
-        }
-        self.shell.carry_out(&mut self.context, &mut self.database, action);
-    }
-
-    fn give_back(&mut self, entries: Vec<Request>, undone: Undone) {
-        for Request { id, .. } in entries {
-            self.checks.undone(&mut self.context, &self.callers, id, undone);
-            self.callers.reply(&mut self.context, id, Told::Undone(undone));
-        }
-    }
-
-    fn count(&mut self) {
-        let counts = self.engine.take_counts();
-        (0..counts.watchdogs).for_each(|_| self.context.seen.note(Sight::WatchdogFired));
-    }
-
-    fn connected(&mut self, lane: usize, opened: bool) {
-        if self.shell.stopped {
-            return;
-        }
-        self.context.note(|| format!("lane {lane} connected: {opened}"));
-        self.shell.connected(&mut self.context, &mut self.database, lane, opened);
-        if opened {
-            self.engine.connected(lane);
-        } else {
-            self.engine.connect_failed(self.context.now, lane);
-        }
-        self.act();
-    }
-
-    fn report(&mut self, report: Report) {
-        self.context.note(|| trace::report(&report));
-        let now = self.context.now;
-        if self.shell.stopped {
-            return self.deaf(report);
-        }
-        match report {
-            Report::Ended { lane, session } => {
-                if self.shell.lost(lane, session) {
-                    self.checks.session_gone(lane);
-                    self.engine.disconnected(now, lane);
-                }
-            }
-            Report::Applied { batch, members } => {
-                self.checks.ended(now, batch);
-                self.checks.applied(&mut self.context, &members);
-                self.engine.applied(now, batch);
-            }
-            Report::Failed { batch, session, members, failure } => {
-                self.shell.failed(session, failure);
-                self.checks.ended(now, batch);
-                self.checks.failed(now, batch, &members, failure);
-                self.engine.failed(now, batch, members, failure);
-                self.opened |= self.engine.breaker() == BreakerState::Open;
-            }
-        }
-        // Sometimes several are taken before the engine is asked.
-        if self.context.chance(0.8) { self.act() } else { self.wake() }
-    }
-
-    /// A report to a driver that was dropped: the members go with it.
-    fn deaf(&mut self, report: Report) {
-        let Report::Failed { members, .. } = report else { return };
-        for waiting in members {
-            let told = Told::Undone(Undone::Unknown);
-            self.callers.reply(&mut self.context, waiting.entry.id, told);
-        }
-    }
-
-    // What must be the case.
-
-    /// Some time after the last fault.
-    fn judge(&mut self) {
-        self.context.note(|| "judged".into());
-        if self.closed {
-            assert!(self.shell.stopped, "closed, and not drained");
-            return;
-        }
-        let last = self.callers.all.last().expect("the last caller");
-        assert_eq!(last.told, Some(Told::Applied), "all is well again, but for the last request");
-        assert_eq!(self.engine.breaker(), BreakerState::Closed);
-        assert_eq!(self.engine.lanes_up(), self.plan.lanes, "lanes up");
-        assert_eq!(self.engine.held().items, 0, "items in the queue");
-        assert_eq!(self.shell.in_flight(), 0, "batches in flight");
-    }
-
-    /// When nothing more can happen: every zombie had its chance.
-    fn judge_the_end(&mut self) {
-        self.checks.finally();
-        for (id, caller) in self.callers.all.iter().enumerate() {
-            let told = caller.told.unwrap_or_else(|| panic!("{id} has no answer"));
-            let applied = self.database.has_applied(id);
-            let sent = self.checks.courses[id].sends > 0;
-            let admitted = caller.number.is_some();
-            assert_eq!(admitted, caller.released, "{id}: the engine keeps or invents it");
-            assert_eq!(admitted, !matches!(told, Told::Refused(_)));
-            assert!(sent || !applied, "{id} is applied and was not sent");
-            assert!(!(applied && told.never_applies()), "{id} is applied, and was told {told:?}");
-            assert!(applied || told != Told::Applied, "{id} was told so, and is not applied");
-            if told == Told::Undone(Undone::Unknown) {
-                assert!(sent, "{id} was not sent, and was told it may have been applied");
-                self.context.seen.note(match applied {
-                    true => Sight::UnknownThatWasApplied,
-                    false => Sight::UnknownThatWasNot,
-                });
-            }
-        }
     }
 }

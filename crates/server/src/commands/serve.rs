@@ -56,3 +56,27 @@ pub(super) async fn until_stopped(mut app: App, mut signals: Signals, settings: 
     }
     Ok(if failed || stopped != Stopped::Drained { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::DatabaseUrl;
+    use std::net::{Ipv4Addr, SocketAddr};
+    use std::time::Duration;
+    use tokio::time::timeout;
+
+    #[tokio::test]
+    async fn a_worker_that_dies_ends_the_server_and_the_exit_code_says_so() {
+        let mut settings = Config::default();
+        let free = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        (settings.server.listen, settings.admin.listen) = (free, free);
+        // Nobody listens there; a database that is away is waited for.
+        let nowhere = "postgresql://giro@127.0.0.1:1/giro".to_owned();
+        settings.database.url = Some(DatabaseUrl::from(nowhere));
+        let mut app = App::start(&settings).await.unwrap_or_else(|error| panic!("{error}"));
+        app.lose_a_worker();
+        let served = until_stopped(app, Signals::install().unwrap(), &settings);
+        let code = timeout(Duration::from_secs(60), served).await.expect("it ends").unwrap();
+        assert_eq!(format!("{code:?}"), format!("{:?}", ExitCode::FAILURE));
+    }
+}

@@ -78,9 +78,11 @@ pub(super) fn encoded() -> Problem {
 }
 
 fn no_room(why: NoRoom) -> Problem {
-    match why {
-        NoRoom::Full | NoRoom::ForClient => Problem::from(SubmitError::QueueFull).and_close(),
-    }
+    let reason = match why {
+        NoRoom::Full => SubmitError::QueueFull,
+        NoRoom::ForClient => SubmitError::ClientShare,
+    };
+    Problem::from(reason).and_close()
 }
 
 pub(super) fn too_large(max_bytes: usize) -> Problem {

@@ -1,0 +1,138 @@
+//! Against a real PostgreSQL: what each fault leaves behind on either side.
+
+use super::{Fault, Proxy, Target};
+use crate::database::connect;
+use crate::{TestDatabase, eventually};
+use std::time::Duration;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::{Client, NoTls, Statement};
+
+const TARGET: Target = Target { sessions: "lane", calls: "INSERT INTO marks" };
+
+/// A table behind a proxy.
+struct Behind {
+    database: TestDatabase,
+    proxy: Proxy,
+}
+
+/// A session through the proxy that can mark the table.
+struct Marker {
+    client: Client,
+    mark: Statement,
+}
+
+impl Behind {
+    async fn new() -> Self {
+        let database = TestDatabase::empty().await;
+        let owner = connect(&database.owner_url).await;
+        owner.batch_execute("CREATE TABLE marks (mark int)").await.unwrap();
+        let proxy = Proxy::start(&database.owner_url, TARGET).await;
+        Self { database, proxy }
+    }
+
+    async fn session(&self, name: &str) -> Result<Client, tokio_postgres::Error> {
+        let url = format!("{}?application_name={name}", self.proxy.url());
+        let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    async fn marker(&self, name: &str) -> Marker {
+        let client = self.session(name).await.unwrap();
+        let mark = client.prepare("INSERT INTO marks VALUES (1)").await.unwrap();
+        Marker { client, mark }
+    }
+
+    async fn has_marks(&self, count: i64) {
+        let all = "SELECT count(*) FROM marks";
+        eventually("the marks", async || self.database.number(all).await == count).await;
+    }
+
+    /// Nothing is under way any more, so what is not there will not come.
+    async fn has_no_session(&self) {
+        let all = "SELECT count(*) FROM pg_stat_activity
+                    WHERE datname = current_database() AND application_name LIKE 'lane%'";
+        eventually("no session", async || self.database.number(all).await == 0).await;
+    }
+}
+
+impl Marker {
+    async fn mark(&self) -> Result<u64, tokio_postgres::Error> {
+        self.client.execute(&self.mark, &[]).await
+    }
+}
+
+#[tokio::test]
+async fn a_cut_before_sync_commits_nothing_and_one_behind_it_everything() {
+    let behind = Behind::new().await;
+    for (fault, marks) in [
+        (Fault::CutBeforeSync, 0),
+        (Fault::CutAfterSync, 1),
+        (Fault::CutBeforeReady, 2),
+        (Fault::HalfClose, 3),
+    ] {
+        let lane = behind.marker("lane").await;
+        behind.proxy.arm(fault);
+        // Another statement is no call, and another session no target.
+        lane.client.simple_query("SELECT 1").await.unwrap();
+        lane.client.query("SELECT 1", &[]).await.unwrap();
+        let other = behind.marker("other").await;
+        other.client.query("SELECT 1", &[]).await.unwrap();
+        assert_eq!(behind.proxy.fired(fault), 0, "{fault:?}");
+        let error = lane.mark().await.expect_err("the session is cut");
+        assert!(error.is_closed() || error.as_db_error().is_none(), "{fault:?}: {error:?}");
+        assert_eq!(behind.proxy.fired(fault), 1, "{fault:?}");
+        drop(lane);
+        behind.has_no_session().await;
+        behind.has_marks(marks).await;
+    }
+    let lane = behind.marker("lane").await;
+    assert_eq!(lane.mark().await.unwrap(), 1, "a fault happens once");
+    assert_eq!(behind.proxy.counts().calls, 5);
+}
+
+#[tokio::test]
+async fn what_a_black_hole_holds_back_is_delivered_when_it_heals() {
+    let behind = Behind::new().await;
+    let lane = behind.marker("lane").await;
+    behind.proxy.black_hole();
+    let waited = timeout(Duration::from_millis(200), lane.mark()).await;
+    assert!(waited.is_err(), "no answer, and no end: {waited:?}");
+    assert!(!lane.client.is_closed());
+    assert!(behind.proxy.counts().held >= 1);
+    behind.has_marks(0).await;
+    drop(lane);
+    behind.proxy.heal();
+    behind.has_marks(1).await;
+}
+
+#[tokio::test]
+async fn new_sessions_are_refused_and_messages_delayed() {
+    let behind = Behind::new().await;
+    behind.proxy.refuse(true);
+    assert!(behind.session("lane").await.is_err());
+    assert!(behind.session("other").await.is_ok());
+    assert_eq!(behind.proxy.counts().refused, 1);
+    behind.proxy.refuse(false);
+    let lane = behind.marker("lane").await;
+    behind.proxy.delay(Duration::from_millis(20));
+    let started = Instant::now();
+    lane.mark().await.unwrap();
+    assert!(started.elapsed() >= Duration::from_millis(40), "there and back");
+}
+
+#[tokio::test]
+async fn requests_to_cancel_are_passed_on_and_counted() {
+    let behind = Behind::new().await;
+    let client = behind.session("other").await.unwrap();
+    let token = client.cancel_token();
+    let asleep = client.simple_query("SELECT pg_sleep(30)");
+    let cancel = async {
+        let sleeping = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(30)'";
+        eventually("asleep", async || behind.database.number(sleeping).await == 1).await;
+        token.cancel_query(NoTls).await.unwrap();
+    };
+    let (slept, ()) = tokio::join!(asleep, cancel);
+    assert_eq!(slept.unwrap_err().code().unwrap().code(), "57014");
+    assert_eq!(behind.proxy.counts().cancels, 1);
+}
