@@ -14,6 +14,7 @@ dev: setup
 test: setup
 	$(CARGO) build $(CARGO_FLAGS) --workspace --all-targets
 	scripts/schemathesis
+	deploy/check.sh
 	$(CARGO) run --quiet $(CARGO_FLAGS) -p giro-tests --bin with-postgres -- scripts/run-tests
 
 ## Hold a server to its own description, by generated requests
@@ -34,6 +35,6 @@ lint:
 	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CARGO_FLAGS) --workspace --no-deps --quiet
 
-## Syntax of the deployment files, by what is installed
+## The deployment files, and the alerts by promtool
 check-deploy:
 	deploy/check.sh

@@ -10,7 +10,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 DEPLOY = ROOT / "deploy"
-USERS_OF_METRICS = [DEPLOY / "grafana/dashboard.json", DEPLOY / "prometheus/alerts.yml"]
+USERS_OF_METRICS = [
+    DEPLOY / "grafana/dashboard.json",
+    DEPLOY / "prometheus/alerts.yml",
+    DEPLOY / "prometheus/alerts_test.yml",
+]
 
 
 def name(path):

@@ -63,7 +63,7 @@ fi
 
 # --- Shell ---
 
-for script in deploy/check.sh deploy/postgres/roles.sh; do
+for script in deploy/check.sh deploy/postgres/roles.sh scripts/setup scripts/promtool; do
     check "$script: sh -n" sh -n "$script"
     if has shellcheck; then
         check "$script: shellcheck" shellcheck "$script"
@@ -101,11 +101,13 @@ else
     not_done "compose.yaml: docker compose config" "no docker client with compose is installed"
 fi
 
-if has promtool; then
-    check "prometheus.yml: promtool" promtool check config deploy/prometheus/prometheus.yml
-    check "alerts.yml: promtool" promtool check rules deploy/prometheus/alerts.yml
+# Fetched where it is not installed.
+if version=$(scripts/promtool --version 2>&1); then
+    check "prometheus.yml: promtool" scripts/promtool check config deploy/prometheus/prometheus.yml
+    check "alerts.yml: promtool" scripts/promtool check rules deploy/prometheus/alerts.yml
+    check "alerts_test.yml: promtool" scripts/promtool test rules deploy/prometheus/alerts_test.yml
 else
-    not_done "prometheus.yml and alerts.yml: promtool" "it is not installed"
+    not_done "prometheus.yml, alerts.yml and alerts_test.yml" "$version"
 fi
 
 echo "$passed passed, $failed failed, $missing not done"

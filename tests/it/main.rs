@@ -19,6 +19,7 @@ mod http_abuse;
 mod idempotency;
 mod model;
 mod openapi;
+mod operating;
 mod overload;
 mod reading;
 mod recipes;

@@ -149,7 +149,7 @@ impl App {
         let limits = request_limits(config);
         let bodies =
             BodyBudget::new(config.queue.max_bytes.as_u64() as usize, limits.bulk_body_bytes);
-        let dry_runs = DryRuns::new(readers.clone());
+        let dry_runs = DryRuns::new(readers.clone(), patience + config.watchdog());
         let api = http::router(Api {
             transfers: intake(&transfers, limits, &bodies, Some(dry_runs), &metrics.transfers),
             accounts: intake(&accounts, limits, &bodies, None, &metrics.accounts),

@@ -86,8 +86,18 @@ impl Config {
         );
         ordered(
             statement_timeout,
+            ("server.max_request_timeout", server.max_request_timeout),
+            "a batch could run on after the last caller has left",
+        );
+        ordered(
+            ("queue.max_wait", queue.max_wait),
+            ("server.max_request_timeout", server.max_request_timeout),
+            "no request could wait for that long",
+        );
+        ordered(
+            ("database.statement_timeout and a second", Span(self.watchdog())),
             ("server.drain_timeout", server.drain_timeout),
-            "a stop would not await a batch in flight",
+            "a stop would not await a batch that hangs",
         );
         wrong
     }

@@ -100,7 +100,10 @@ fn limits_that_contradict_each_other_are_refused_with_both_numbers() {
         ("server.idle_timeout", "2h", ["server.idle_timeout (2h)", "1h"]),
         ("database.lanes", "0", ["database.lanes", "0"]),
         ("server.request_timeout", "31s", ["31s", "30s"]),
-        ("server.drain_timeout", "1s", ["2s", "1s"]),
+        ("server.drain_timeout", "2900ms", ["a second (3s)", "server.drain_timeout (2s 900ms)"]),
+        ("server.max_request_timeout", "1900ms", ["statement_timeout (2s)", "timeout (1s 900ms)"]),
+        ("queue.max_wait", "31s", ["queue.max_wait (31s)", "max_request_timeout (30s)"]),
+        ("queue.target_wait", "2s", ["queue.target_wait (2s)", "queue.max_wait (1s)"]),
         ("database.lock_timeout", "3s", ["3s", "2s"]),
         ("admin.listen", "127.0.0.1:8080", ["server.listen", "127.0.0.1:8080"]),
         ("server.max_bulk_body_bytes", "1 KiB", ["1.0 KiB", "64.0 KiB"]),
@@ -111,6 +114,23 @@ fn limits_that_contradict_each_other_are_refused_with_both_numbers() {
         let message = refused(&[], &[(key, value)]);
         for part in expected {
             assert!(message.contains(part), "{key} = {value}: {message}");
+        }
+    }
+}
+
+#[test]
+fn limits_may_be_as_near_to_each_other_as_they_can() {
+    for (key, value) in [
+        ("server.drain_timeout", "3s"),
+        ("server.max_request_timeout", "2s"),
+        ("server.request_timeout", "1ms"),
+        ("queue.max_wait", "30s"),
+        ("queue.target_wait", "1s"),
+        ("database.lock_timeout", "2s"),
+        ("database.connect_timeout", "1m"),
+    ] {
+        if let Err(error) = with(&[], &[(key, value)]) {
+            panic!("{key} = {value}: {error}");
         }
     }
 }
