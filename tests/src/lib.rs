@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cluster;
 /// A database per test.
 pub mod database;
+pub mod figures;
 pub mod model;
 /// A server as a process.
 pub mod process;
