@@ -71,7 +71,7 @@ impl Answers {
         answers.filter(|answer| answer.is_applied()).count() as f64 / (to - from).as_secs_f64()
     }
 
-    /// When the first was acknowledged that was due after this.
+    /// When the next was acknowledged.
     pub fn first_applied_after(&self, time: Duration) -> Option<Duration> {
         self.all
             .iter()

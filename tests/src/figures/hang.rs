@@ -86,5 +86,5 @@ async fn once(stage: &Stage, first: &mut u64) -> Run {
 }
 
 const LANE: &str = "SELECT pid::int8 FROM pg_stat_activity
-                     WHERE application_name LIKE '%transfers 1' AND datname = current_database()
+                     WHERE application_name = 'giro lane 1' AND datname = current_database()
                      ORDER BY backend_start DESC LIMIT 1";

@@ -179,9 +179,12 @@ impl Shared {
         if is_over() {
             return None;
         }
-        sleep_until(self.began + due).await;
-        if is_over() {
-            return None;
+        // What is due already does not wait for the next tick of the timer.
+        if due > self.began.elapsed() {
+            sleep_until(self.began + due).await;
+            if is_over() {
+                return None;
+            }
         }
         let number = schedule.number;
         *schedule = Schedule { number: number + 1, due };

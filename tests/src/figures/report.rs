@@ -91,17 +91,21 @@ fn time(time: Duration) -> String {
 pub struct Report {
     environment: Value,
     figures: Vec<(&'static str, Result<Figure, String>)>,
+    /// Processes that ran or wanted to, at the begin and after each figure.
+    loads: Vec<f64>,
 }
 
 impl Report {
     /// Nothing yet; says where it runs, as seen from a PostgreSQL made like those of the figures.
     pub async fn begin() -> Self {
-        Self { environment: environment().await, figures: Vec::new() }
+        let loads = vec![load_average()];
+        Self { environment: environment().await, figures: Vec::new(), loads }
     }
 
     /// Adds a figure, or why there is none.
     pub fn add(&mut self, name: &'static str, figure: Result<Figure, String>) {
         self.figures.push((name, figure));
+        self.loads.push(load_average());
     }
 
     /// For machines.
@@ -120,7 +124,7 @@ impl Report {
                 (name.to_string(), value)
             })
             .collect();
-        json!({"environment": self.environment, "figures": figures})
+        json!({"environment": self.environment, "load_averages": self.loads, "figures": figures})
     }
 
     /// For people, as Markdown.
@@ -131,7 +135,13 @@ impl Report {
             Value::String(value) => format!("{name} {value}"),
             value => format!("{name} {value}"),
         });
-        let _ = writeln!(text, "{}.\n", facts.collect::<Vec<_>>().join(", "));
+        let _ = writeln!(text, "{}.", facts.collect::<Vec<_>>().join(", "));
+        let [before, .., after] = &self.loads[..] else { return text };
+        let _ = writeln!(
+            text,
+            "Load average of the machine over a minute: {before} before, {after} after: what is above the \
+             load of the figures themselves is work of others, and in the figures.\n"
+        );
         text.push_str("| | figure | target | measured | |\n| --- | --- | --- | --- | --- |\n");
         for (name, figure) in &self.figures {
             match figure {
@@ -163,6 +173,12 @@ impl Row {
         let Self { what, target, measured, met } = self;
         json!({"what": what, "target": target, "measured": measured, "met": met})
     }
+}
+
+/// Over the last minute; 0 where it is not known.
+fn load_average() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
 }
 
 /// The machine and the settings on which an acknowledgement depends.

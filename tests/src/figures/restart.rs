@@ -66,7 +66,7 @@ async fn once(stage: &Stage, cluster: &mut TestCluster, first: &mut u64) -> Run 
     *first = next(&answers, *first);
     let (killed, accepts) = (answers.at(killed), answers.at(accepts));
     let baseline = answers.goodput(Duration::from_secs(1), killed);
-    let applied = answers.first_applied_after(killed).map(|at| at.saturating_sub(accepts));
+    let applied = answers.first_applied_after(accepts).map(|at| at - accepts);
     let recovered = answers.recovered(accepts, 0.95 * baseline).map(|at| at - accepts);
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
     let raw = json!({
