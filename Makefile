@@ -4,7 +4,7 @@
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 
-.PHONY: dev test schemathesis bench setup lint check-deploy
+.PHONY: dev test schemathesis bench reliability setup lint check-deploy
 
 ## Start Giro on a private PostgreSQL whose data stays in .giro/
 dev: setup
@@ -24,6 +24,11 @@ schemathesis: setup
 ## Load the server that make dev started
 bench:
 	$(CARGO) run --release $(CARGO_FLAGS) -p giro-server -- bench
+
+## Measure the figures of docs/reliability.md; ARGS="overload --json FILE" for some of them
+reliability: setup
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server -p giro-tests --bin giro --bin reliability
+	target/release/reliability $(ARGS)
 
 ## Install what is missing, or say what to install
 setup:

@@ -14,6 +14,7 @@ mod failover;
 mod faults;
 mod fence;
 mod filters;
+mod goodput;
 mod history;
 mod http_abuse;
 mod idempotency;

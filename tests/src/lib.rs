@@ -9,6 +9,7 @@ pub mod clock;
 pub mod cluster;
 /// A database per test.
 pub mod database;
+pub mod figures;
 pub mod load;
 pub mod model;
 /// Faults of processes.

@@ -31,8 +31,26 @@ impl ServerProcess {
         Self::run(program, &["serve"], &environment).await
     }
 
-    /// Starts a command that serves, on free ports, and waits until it is ready.
+    /// Starts a command that serves, on free ports, and waits until it is ready. Its log is shown.
     pub async fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        Self::spawn(program, arguments, environment, true).await
+    }
+
+    /// The same, without its log.
+    pub async fn run_quietly(
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
+        Self::spawn(program, arguments, environment, false).await
+    }
+
+    async fn spawn(
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+        shown: bool,
+    ) -> Self {
         let mut child = Command::new(program)
             .args(arguments)
             .env_remove("DATABASE_URL")
@@ -46,11 +64,11 @@ impl ServerProcess {
             .unwrap_or_else(|error| panic!("{program}: {error}"));
         let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
         let log = Arc::new(Mutex::new(String::new()));
-        let (api, admin) = addresses(&mut lines, &log).await;
+        let (api, admin) = addresses(&mut lines, &log, shown).await;
         let rest = log.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
-                note(&rest, &line);
+                note(&rest, &line, shown);
             }
         });
         let server = Self { child, client: Client::new(api), admin: Client::new(admin), log };
@@ -83,9 +101,10 @@ impl ServerProcess {
 async fn addresses(
     lines: &mut Lines<BufReader<ChildStderr>>,
     log: &Mutex<String>,
+    shown: bool,
 ) -> (SocketAddr, SocketAddr) {
     while let Some(line) = lines.next_line().await.expect("its log") {
-        note(log, &line);
+        note(log, &line, shown);
         let json: Value = serde_json::from_str(&line).unwrap_or_default();
         if json["message"] == "serving" {
             let address = |name: &str| json[name].as_str().and_then(|text| text.parse().ok());
@@ -95,8 +114,10 @@ async fn addresses(
     panic!("it ended without serving: {}", log.lock().expect("the log"));
 }
 
-fn note(log: &Mutex<String>, line: &str) {
-    eprintln!("{line}");
+fn note(log: &Mutex<String>, line: &str, shown: bool) {
+    if shown {
+        eprintln!("{line}");
+    }
     let mut log = log.lock().expect("the log");
     log.push_str(line);
     log.push('\n');

@@ -108,7 +108,7 @@ impl<T> Engine<T> {
             breaker: Breaker::new(limits.batch_items),
             budget: RetryBudget::new(),
             pace: Pace::default(),
-            codel: CoDel::new(),
+            codel: CoDel::new(limits.target_wait),
             pressure: Pressure::Accept,
             closed: false,
             actions: VecDeque::new(),

@@ -10,29 +10,33 @@ const TARGET_MAX: Duration = Duration::from_millis(50);
 ///
 /// Source: K. Nichols, V. Jacobson, "Controlling Queue Delay" (2012), in the form for servers of
 /// B. Maurer, "Fail at Scale" (2015): what waited twice the target is shed while overloaded.
+///
+/// It is for waits that admission did not foresee: what admission lets wait is not too long here.
 #[derive(Debug)]
 pub(super) struct CoDel {
+    /// The longest wait, as predicted, with which requests are admitted.
+    foreseen: Duration,
     ends: Option<Instant>,
     shortest: Duration,
     overloaded: bool,
 }
 
 impl CoDel {
-    pub(super) fn new() -> Self {
-        Self { ends: None, shortest: Duration::ZERO, overloaded: false }
+    pub(super) fn new(foreseen: Duration) -> Self {
+        Self { foreseen, ends: None, shortest: Duration::ZERO, overloaded: false }
     }
 
     /// Whether to shed a request that leaves the queue now, having waited for so long.
     pub(super) fn sheds(&mut self, now: Instant, wait: Duration, usual: Option<Duration>) -> bool {
         let target = target(usual);
         if self.ends.is_none_or(|ends| now >= ends) {
-            self.overloaded = self.ends.is_some() && self.shortest > target;
+            self.overloaded = self.ends.is_some() && self.shortest > target.max(self.foreseen);
             self.shortest = wait;
             self.ends = Some(now + INTERVAL);
         } else {
             self.shortest = self.shortest.min(wait);
         }
-        self.overloaded && wait > 2 * target
+        self.overloaded && wait > (2 * target).max(self.foreseen + usual.unwrap_or_default())
     }
 }
 
