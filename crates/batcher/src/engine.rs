@@ -88,6 +88,7 @@ pub(crate) struct Engine<T> {
     next_batch: u64,
     breaker: Breaker,
     budget: RetryBudget,
+    divisions: RetryBudget,
     pace: Pace,
     codel: CoDel,
     pressure: Pressure,
@@ -106,7 +107,8 @@ impl<T> Engine<T> {
             resends: VecDeque::new(),
             next_batch: 0,
             breaker: Breaker::new(limits.batch_items),
-            budget: RetryBudget::new(),
+            budget: RetryBudget::for_repeats(),
+            divisions: RetryBudget::for_divisions(),
             pace: Pace::default(),
             codel: CoDel::new(limits.target_wait),
             pressure: Pressure::Accept,
@@ -139,14 +141,21 @@ impl<T> Engine<T> {
 
     pub(crate) fn connect_failed(&mut self, now: Instant, lane: usize) {
         self.lanes[lane].down_for_a_while(now, &mut self.random);
-        if !self.lanes.iter().any(Lane::is_up) && self.breaker.open() {
-            self.counts.opened += 1;
+        if self.lanes_up() == 0 {
+            self.open_breaker(now);
         }
     }
 
     /// The session ended by itself.
     pub(crate) fn disconnected(&mut self, now: Instant, lane: usize) {
-        self.lanes[lane].lost(now, &mut self.random);
+        // Else it was dropped from here already.
+        if self.lanes[lane].is_up() {
+            let was_working = self.lanes[lane].in_flight() > 0;
+            self.lanes[lane].lost(now, &mut self.random);
+            if was_working {
+                self.count_failure(now);
+            }
+        }
     }
 
     pub(crate) fn applied(&mut self, now: Instant, batch: u64) {
@@ -227,8 +236,8 @@ impl<T> Engine<T> {
         self.breaker.state()
     }
 
-    pub(crate) fn retry_tokens(&self) -> f64 {
-        self.budget.tokens()
+    pub(crate) fn retry_tokens(&mut self, now: Instant) -> f64 {
+        self.budget.tokens(now)
     }
 
     /// Everything that was not taken yet.
@@ -267,7 +276,28 @@ impl<T> Engine<T> {
             if self.lanes[lane].is_up() && age.is_some_and(|age| age >= self.limits.watchdog) {
                 self.counts.watchdogs += 1;
                 self.drop_session(now, lane);
+                // The database hangs: nothing is let in until a session has committed again.
+                if self.lanes_up() == 0 {
+                    self.open_breaker(now);
+                } else {
+                    self.count_failure(now);
+                }
             }
+        }
+    }
+
+    /// A session was lost at work, or a batch failed for no fault of its own.
+    fn count_failure(&mut self, now: Instant) {
+        if self.breaker.batch_failed() {
+            self.counts.opened += 1;
+            self.drop_all_sessions(now);
+        }
+    }
+
+    fn open_breaker(&mut self, now: Instant) {
+        if self.breaker.open() {
+            self.counts.opened += 1;
+            self.drop_all_sessions(now);
         }
     }
 

@@ -164,7 +164,7 @@ impl Metrics {
         self.expired.inc_by(counts.expired + counts.delayed);
         self.queue_items.set(engine.held().items as i64);
         self.admission_limit_items.set(engine.item_limit(now) as i64);
-        self.retry_budget.set(engine.retry_tokens());
+        self.retry_budget.set(engine.retry_tokens(now));
         self.breaker_state.set(match engine.breaker() {
             BreakerState::Closed => 0,
             BreakerState::HalfOpen => 1,

@@ -1,8 +1,8 @@
 //! What the batcher promises, under paused time and against a lane driven by hand.
 
 use giro_batcher::{
-    Answer, Batcher, Claim, Client, Failure, Lane, Limits, Metrics, Size, SubmitError, Ticket,
-    TicketError,
+    Answer, Batcher, Claim, Client, Failure, Lane, Limits, Metrics, Pressure, Size, SubmitError,
+    Ticket, TicketError,
 };
 use std::future::Future;
 use std::sync::{Arc, Mutex};
@@ -118,14 +118,30 @@ impl Bench {
         self.batcher.submit(request, claim(items, bytes)).map_err(|refused| refused.reason)
     }
 
+    /// Has one batch applied, from which the batcher learns how much may be queued.
+    async fn warm_up(&self) {
+        let first = self.submit(100).unwrap();
+        settle().await;
+        advance(Duration::from_millis(1)).await;
+        self.lane.go.add_permits(1);
+        resolve(outcome(first)).await.unwrap();
+        settle().await;
+        self.lane.seen.lock().unwrap().clear();
+    }
+
     /// Fills every slot with one request each, so that what follows is queued.
     async fn occupy(&self) -> Vec<Ticket<u32, u32>> {
+        self.occupy_with([101, 102]).await
+    }
+
+    async fn occupy_with(&self, requests: [u32; 2]) -> Vec<Ticket<u32, u32>> {
+        self.warm_up().await;
         let mut tickets = Vec::new();
-        for request in [101, 102] {
+        for request in requests {
             tickets.push(self.submit(request).unwrap());
             settle().await;
         }
-        assert_eq!(self.lane.batches(), [[101], [102]]);
+        assert_eq!(self.lane.batches(), requests.map(|request| [request]));
         tickets
     }
 }
@@ -466,6 +482,63 @@ async fn a_session_that_does_not_answer_is_given_up_and_the_batch_sent_on_anothe
     bench.lane.go.add_permits(1);
     assert_eq!(resolve(outcome(ticket)).await, Ok(2));
     assert_eq!(bench.lane.batches(), [[1], [1]]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_lost_session_is_one_failure_however_much_was_in_flight() {
+    let bench = start(Limits { in_flight: 3, ..LIMITS }, double);
+    let mut tickets = Vec::new();
+    for request in 1..=3 {
+        tickets.push(bench.submit(request).unwrap());
+        settle().await;
+    }
+    assert_eq!(bench.lane.batches().len(), 3);
+    bench.lane.up.send_replace(false);
+    settle().await;
+    bench.lane.up.send_replace(true);
+    bench.lane.go.add_permits(10);
+    for (request, ticket) in (1..=3).zip(tickets) {
+        assert_eq!(resolve(outcome(ticket)).await, Ok(request * 2));
+    }
+    assert_eq!(bench.metrics.breaker_opened.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn under_pressure_half_is_let_in_or_nothing() {
+    for (pressure, admitted) in
+        [(Pressure::Accept, 8), (Pressure::Throttle, 4), (Pressure::Reject, 0)]
+    {
+        let bench = start(LIMITS, double);
+        let _busy = bench.occupy().await;
+        bench.batcher.set_pressure(pressure);
+        let queued: Vec<_> = (1..=9).map_while(|r| bench.submit(r).ok()).collect();
+        assert_eq!(queued.len(), admitted, "{pressure:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn looking_for_what_cannot_be_applied_leaves_time_for_what_can() {
+    // Every second request is poison: to find all would take hundreds of sends.
+    let poisoned = |requests: Vec<u32>| match requests.iter().any(|request| request % 2 == 1) {
+        true => Err(Failure::Poisoned),
+        false => double(requests),
+    };
+    let limits = Limits {
+        queue_items: 2048,
+        queue_bytes: 1 << 20,
+        batch_items: 1024,
+        batch_bytes: 1 << 20,
+        ..LIMITS
+    };
+    let bench = start(limits, poisoned);
+    let _busy = bench.occupy_with([2, 4]).await;
+    let tickets: Vec<_> = (1..=1024).map(|r| bench.submit(r).unwrap()).collect();
+    bench.lane.go.add_permits(10_000);
+    for ticket in tickets {
+        let _ = resolve(ticket.answer()).await;
+    }
+    let sends = bench.lane.batches().len();
+    assert!(sends < 250, "{sends} sends");
 }
 
 #[test]

@@ -72,8 +72,12 @@ impl Cause {
     }
 }
 
-/// What this error of a call on this session proves.
-pub(crate) async fn classify(session: &Session, error: &tokio_postgres::Error) -> Failure {
+/// What this error of a call on this session proves. `ended`: the end of its reply has been seen.
+pub(crate) async fn classify(
+    session: &Session,
+    error: &tokio_postgres::Error,
+    ended: bool,
+) -> Failure {
     if session.was_killed() {
         return Failure::Unknown(Cause::Watchdog);
     }
@@ -83,11 +87,11 @@ pub(crate) async fn classify(session: &Session, error: &tokio_postgres::Error) -
     if word.parsed_severity() != Some(Severity::Error) {
         return Failure::Unknown(Cause::Session);
     }
-    // The error arrives before the end of the call; a further answer proves that it is over.
-    match session.client.simple_query("").await {
-        Ok(_) => rolled_back(word.code(), word.constraint()),
-        Err(_) => Failure::Unknown(Cause::Session),
+    // The error arrives before the end of the call; a further answer proves as well that it is over.
+    if ended || session.client.simple_query("").await.is_ok() {
+        return rolled_back(word.code(), word.constraint());
     }
+    Failure::Unknown(Cause::Session)
 }
 
 fn rolled_back(code: &SqlState, constraint: Option<&str>) -> Failure {

@@ -3,10 +3,13 @@ use crate::connect::{ConnectError, Connector, Session};
 use crate::describe::describe;
 use crate::failure::{Cause, Failure, classify};
 use crate::metrics::Metrics;
+use futures_util::StreamExt;
+use std::pin::pin;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
-use tokio_postgres::Statement;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Row, Statement};
 
 /// Opens sessions that apply batches by one array function, one autocommit statement a batch.
 pub struct Lane<C> {
@@ -97,15 +100,17 @@ impl<C: ArrayCall> Lane<C> {
 
     async fn prepare(&self) -> Result<Prepared, ConnectError> {
         let (session, _) = self.connector.open(&self.name).await?;
+        let prove = timeout(self.patience, self.prove(session)).await;
+        prove.unwrap_or(Err(ConnectError::Probe("it was not answered in time")))
+    }
+
+    async fn prove(&self, session: Session) -> Result<Prepared, ConnectError> {
         let statement = session.client.prepare(C::STATEMENT).await?;
         let prepared = Prepared { session, statement };
         let (header, nothing) = (self.header(None), C::columns(&[]));
-        let probe = self.call(&prepared, &header, &nothing);
-        match timeout(self.patience, probe).await {
-            Ok(Ok(_)) => Ok(prepared),
-            Ok(Err(failure)) => Err(ConnectError::Probe(failure.meaning())),
-            Err(_) => Err(ConnectError::Probe("it was not answered in time")),
-        }
+        let probe = self.call(&prepared, &header, &nothing).await;
+        probe.map_err(|failure| ConnectError::Probe(failure.meaning()))?;
+        Ok(prepared)
     }
 
     fn header(&self, not_after: Option<std::time::SystemTime>) -> Header {
@@ -123,13 +128,12 @@ impl<C: ArrayCall> Lane<C> {
         let parameters = C::parameters(header, columns);
         let warnings = session.warnings();
         let started = Instant::now();
-        // query() returns at the end of the reply, which PostgreSQL sends after the commit.
-        let rows = match session.client.query(statement, &parameters).await {
+        let rows = match rows(session, statement, &parameters).await {
             Ok(rows) => rows,
-            Err(error) => {
+            Err((error, ended)) => {
                 self.metrics.call_failed(&error);
                 tracing::warn!(lane = self.name, function = C::NAME, "{}", describe(&error));
-                return Err(self.note_unknown(classify(session, &error).await));
+                return Err(self.note_unknown(classify(session, &error, ended).await));
             }
         };
         let seconds = started.elapsed().as_secs_f64();
@@ -169,6 +173,26 @@ impl<C: ArrayCall> Lane<C> {
         }
         *last = failure;
     }
+}
+
+/// All rows of a call, once it is over: PostgreSQL ends the reply after the commit. After an error, says
+/// whether the end of the reply has come as well.
+async fn rows(
+    session: &Session,
+    statement: &Statement,
+    parameters: &[&(dyn ToSql + Sync)],
+) -> Result<Vec<Row>, (tokio_postgres::Error, bool)> {
+    let parameters = parameters.iter().copied();
+    let stream = session.client.query_raw(statement, parameters).await;
+    let mut stream = pin!(stream.map_err(|error| (error, false))?);
+    let mut rows = Vec::new();
+    while let Some(row) = stream.next().await {
+        match row {
+            Ok(row) => rows.push(row),
+            Err(error) => return Err((error, stream.next().await.is_none())),
+        }
+    }
+    Ok(rows)
 }
 
 /// The verdicts of a batch, request by request.

@@ -47,10 +47,12 @@ impl<T> Engine<T> {
             return Some(SubmitError::QueueDelay);
         }
         let (own, alone) = self.queue.share(client);
-        if own > 0 && own + size.items > SHARE_OF_FREE * (limit - held.items) {
+        let too_many = own.items + size.items > SHARE_OF_FREE * (limit - held.items);
+        let too_much = own.bytes + size.bytes > SHARE_OF_FREE * (limits.queue_bytes - held.bytes);
+        if own.items > 0 && (too_many || too_much) {
             return Some(match alone {
                 false => SubmitError::ClientShare,
-                true if limit == limits.queue_items => SubmitError::QueueFull,
+                true if too_much || limit == limits.queue_items => SubmitError::QueueFull,
                 true => SubmitError::QueueDelay,
             });
         }
@@ -59,14 +61,12 @@ impl<T> Engine<T> {
     }
 
     /// Items that may be queued now: what is worked off in the target time, but at least a full
-    /// batch for every slot: nothing is learnt from batches that cannot fill.
+    /// batch for every lane: nothing is learnt from batches that cannot fill.
     pub(crate) fn item_limit(&self, now: Instant) -> usize {
         let limits = &self.limits;
-        let target = match self.pressure {
-            Pressure::Accept => limits.target_wait,
-            Pressure::Throttle => limits.target_wait / 2,
-            Pressure::Reject => return 0,
-        };
+        if self.pressure == Pressure::Reject {
+            return 0;
+        }
         // It hangs: what came now would still be queued when its time is over.
         if self.overrun(now) > limits.target_wait.max(limits.queue_wait / 2) {
             return 0;
@@ -74,18 +74,23 @@ impl<T> Engine<T> {
         if self.breaker.state() == BreakerState::HalfOpen {
             return (2 * self.breaker.batch_items()).min(limits.queue_items);
         }
-        let spare = target.saturating_sub(self.remaining(now)).as_secs_f64();
+        let spare = limits.target_wait.saturating_sub(self.remaining(now)).as_secs_f64();
         let items = self.rate().map_or(0, |rate| (rate * spare) as usize);
-        let one_batch_a_slot = limits.batch_items * self.slots();
-        items.max(one_batch_a_slot).min(limits.queue_items)
+        let one_batch_a_lane = limits.batch_items * self.lanes.len();
+        let items = items.max(one_batch_a_lane).min(limits.queue_items);
+        match self.pressure {
+            Pressure::Throttle => (items / 2).max(limits.batch_items),
+            _ => items,
+        }
     }
 
     /// How long a request that came now would be queued: by the rate, but no longer than the full
     /// batches ahead usually take. The rate of small batches says little of large ones.
     fn wait(&self, now: Instant) -> Duration {
-        let queued = self.queue.held().items;
-        let by_rate = self.rate().map_or(0.0, |rate| queued as f64 / rate);
-        let batches = queued.div_ceil(self.limits.batch_items) as f64;
+        let queued = self.queue.held();
+        let by_rate = self.rate().map_or(0.0, |rate| queued.items as f64 / rate);
+        let by_items = queued.items.div_ceil(self.breaker.batch_items());
+        let batches = by_items.max(queued.bytes.div_ceil(self.limits.batch_bytes)) as f64;
         let by_batches = self.pace.usual().unwrap_or_default().mul_f64(batches);
         Duration::try_from_secs_f64(by_rate).map_or(by_batches, |wait| wait.min(by_batches))
             + self.remaining(now)
@@ -123,6 +128,7 @@ impl<T> Engine<T> {
         let drained = match (self.closed, self.breaker.state()) {
             (true, _) => RETRY_AFTER_MAX / 5,
             (_, BreakerState::Open) => RETRY_AFTER_MAX / 10,
+            _ if self.pressure == Pressure::Reject => RETRY_AFTER_MAX / 5,
             _ => self.wait(now),
         };
         let least = drained.clamp(RETRY_AFTER_MIN, RETRY_AFTER_MAX);

@@ -36,6 +36,7 @@ impl<T> Engine<T> {
             let members = self.cut(now);
             if !members.is_empty() {
                 self.budget.earn();
+                self.divisions.earn();
                 self.send(now, lane, members, Course::new());
             }
         }

@@ -25,7 +25,8 @@ impl Pace {
         match self.mean {
             None => (self.mean, self.deviation) = (Some(seconds), seconds / 2.0),
             Some(mean) => {
-                let error = seconds - mean;
+                // One hang that ended well does not make every deadline look too near.
+                let error = seconds.min(4.0 * (mean + 4.0 * self.deviation)) - mean;
                 self.mean = Some(mean + error / 8.0);
                 self.deviation += (error.abs() - self.deviation) / 4.0;
             }

@@ -16,8 +16,8 @@ pub(super) struct Queue<T> {
     entries: BTreeMap<u64, Waiting<T>>,
     next: u64,
     held: Size,
-    /// Items, by client; only of those who hold some.
-    by_client: HashMap<u64, usize>,
+    /// By client; only of those who hold some.
+    by_client: HashMap<u64, Size>,
 }
 
 impl<T> Queue<T> {
@@ -33,7 +33,9 @@ impl<T> Queue<T> {
         let Claim { size, client, .. } = waiting.claim;
         self.held.items += size.items;
         self.held.bytes += size.bytes;
-        *self.by_client.entry(client.0).or_default() += size.items;
+        let own = self.by_client.entry(client.0).or_insert(Size { items: 0, bytes: 0 });
+        own.items += size.items;
+        own.bytes += size.bytes;
         self.entries.insert(number, waiting);
         number
     }
@@ -73,19 +75,20 @@ impl<T> Queue<T> {
         self.held
     }
 
-    /// Items that this client holds, and whether nobody else holds any.
-    pub(super) fn share(&self, client: super::Client) -> (usize, bool) {
+    /// What this client holds, and whether nobody else holds any.
+    pub(super) fn share(&self, client: super::Client) -> (Size, bool) {
         let own = self.by_client.get(&client.0).copied();
         let others = self.by_client.len() - usize::from(own.is_some());
-        (own.unwrap_or(0), others == 0)
+        (own.unwrap_or(Size { items: 0, bytes: 0 }), others == 0)
     }
 
     fn release(&mut self, claim: &Claim) {
         self.held.items -= claim.size.items;
         self.held.bytes -= claim.size.bytes;
         if let Some(held) = self.by_client.get_mut(&claim.client.0) {
-            *held -= claim.size.items;
-            if *held == 0 {
+            held.items -= claim.size.items;
+            held.bytes -= claim.size.bytes;
+            if held.items == 0 {
                 self.by_client.remove(&claim.client.0);
             }
         }

@@ -53,11 +53,11 @@ impl<T> Engine<T> {
         if same_session && matches!(failure, Failure::Unknown | Failure::WrongSession) {
             self.drop_session(now, lane);
         }
-        if matches!(failure, Failure::Unknown | Failure::Exhausted | Failure::Broken)
-            && self.breaker.batch_failed()
-        {
-            self.counts.opened += 1;
-            self.drop_all_sessions(now);
+        match failure {
+            // What was in flight with it is lost with its session: one failure, not several.
+            Failure::Unknown if same_session => self.count_failure(now),
+            Failure::Exhausted | Failure::Broken => self.count_failure(now),
+            _ => {}
         }
         match failure {
             Failure::Unknown => course.in_doubt = true,
@@ -66,11 +66,11 @@ impl<T> Engine<T> {
         }
         let divisible = members.len() > 1;
         match failure {
-            Failure::Poisoned if divisible => self.divide(now, members, course),
+            Failure::Poisoned if divisible => self.divide_within_budget(now, members, course),
             Failure::Poisoned => self.give_up(members, &course, Undone::Poisoned),
             // Those who need the locked row wait for it apart from those who do not.
             Failure::Locked if divisible && course.rollbacks < SENDS_MAX => {
-                self.divide(now, members, course);
+                self.divide_within_budget(now, members, course);
             }
             Failure::Broken if !course.in_doubt => {
                 self.give_up(members, &course, Undone::RolledBack);
@@ -103,6 +103,15 @@ impl<T> Engine<T> {
         self.counts.retries += 1;
         let at = now + course.backoff.next(&mut self.random);
         self.resends.push_back(Resend { at, members, course });
+    }
+
+    /// Where much cannot be applied, looking for all of it would leave no time for anything else.
+    fn divide_within_budget(&mut self, now: Instant, members: Vec<Waiting<T>>, course: Course) {
+        if self.divisions.spend(now) {
+            self.divide(now, members, course);
+        } else {
+            self.give_up(members, &course, Undone::RolledBack);
+        }
     }
 
     /// Two halves, to find what cannot be applied: with n requests, at most 2·log2(n) more sends.

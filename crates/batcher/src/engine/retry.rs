@@ -26,33 +26,40 @@ impl Backoff {
     }
 }
 
-/// Batches sent again may be a tenth of the batches, and one a second besides: more would only add load
-/// where there is too much already.
-/// Source: B. Beyer et al., "Site Reliability Engineering" (2016), chapter 21.
+/// Bounds what is sent besides fresh batches: it would only add load where there is too much already.
 #[derive(Debug)]
 pub(super) struct RetryBudget {
     tokens: f64,
+    per_batch: f64,
+    per_second: f64,
+    max: f64,
     refilled: Option<Instant>,
 }
 
-const TOKENS_PER_BATCH: f64 = 0.1;
-const TOKENS_PER_SECOND: f64 = 1.0;
-const TOKENS_MAX: f64 = 10.0;
-
 impl RetryBudget {
-    pub(super) fn new() -> Self {
-        Self { tokens: TOKENS_MAX, refilled: None }
+    /// Batches sent again as they are: a tenth of the batches, and one a second besides.
+    /// Source: B. Beyer et al., "Site Reliability Engineering" (2016), chapter 21.
+    pub(super) fn for_repeats() -> Self {
+        Self::new(0.1, 1.0, 10.0)
+    }
+
+    /// Batches cut in two: as many as there are batches, and enough to find some culprits at once.
+    pub(super) fn for_divisions() -> Self {
+        Self::new(1.0, 10.0, 100.0)
+    }
+
+    fn new(per_batch: f64, per_second: f64, max: f64) -> Self {
+        Self { tokens: max, per_batch, per_second, max, refilled: None }
     }
 
     /// A new batch was sent.
     pub(super) fn earn(&mut self) {
-        self.tokens = (self.tokens + TOKENS_PER_BATCH).min(TOKENS_MAX);
+        self.tokens = (self.tokens + self.per_batch).min(self.max);
     }
 
-    /// Whether a batch may be sent again.
+    /// Whether one more may be sent.
     pub(super) fn spend(&mut self, now: Instant) -> bool {
-        let since = self.refilled.replace(now).map_or(Duration::ZERO, |last| now - last);
-        self.tokens = (self.tokens + since.as_secs_f64() * TOKENS_PER_SECOND).min(TOKENS_MAX);
+        self.refill(now);
         let may = self.tokens >= 1.0;
         if may {
             self.tokens -= 1.0;
@@ -60,8 +67,14 @@ impl RetryBudget {
         may
     }
 
-    /// Batches that may be sent again at this moment.
-    pub(super) fn tokens(&self) -> f64 {
+    /// What may be sent at this moment.
+    pub(super) fn tokens(&mut self, now: Instant) -> f64 {
+        self.refill(now);
         self.tokens
+    }
+
+    fn refill(&mut self, now: Instant) {
+        let since = self.refilled.replace(now).map_or(Duration::ZERO, |last| now - last);
+        self.tokens = (self.tokens + since.as_secs_f64() * self.per_second).min(self.max);
     }
 }

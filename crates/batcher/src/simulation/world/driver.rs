@@ -11,6 +11,7 @@ impl World {
             let now = self.context.now;
             self.checks.polled(now);
             let Some(action) = self.engine.poll(now) else { break };
+            self.opened |= self.engine.breaker() == BreakerState::Open;
             self.carry_out(action);
         }
         self.opened = false;
