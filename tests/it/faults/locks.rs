@@ -65,3 +65,43 @@ async fn a_locked_table_is_waited_for_and_then_everything_goes_on() {
     assert_eq!(server.database.number("SELECT count(*) FROM giro.transfers").await, 2);
     server.database.assert_consistent().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lock_costs_no_session_however_many_batches_wait_behind_it() {
+    let server = TestServer::configured(|config| {
+        config.batch.in_flight = 4;
+        config.database.lock_timeout.0 = Duration::from_millis(700);
+        config.database.statement_timeout.0 = Duration::from_millis(1000);
+        config.server.request_timeout.0 = Duration::from_secs(20);
+        config.queue.max_wait.0 = Duration::from_secs(20);
+        config.queue.target_wait.0 = Duration::from_secs(20);
+    })
+    .await;
+    server.accounts(8).await;
+    let client = server.client;
+    let holder = server.database.superuser().await;
+    holder.batch_execute("BEGIN; LOCK TABLE giro.account_state").await.unwrap();
+    // Four batches of one: together they wait longer than the watchdog allows one.
+    let mut waiting = Vec::new();
+    for id in 1..=4 {
+        waiting.push(tokio::spawn(async move {
+            post_until_applied(client, &between(id, 2 * id - 1, 2 * id)).await
+        }));
+        eventually("in flight", async || {
+            server.metric(r#"giro_batches_in_flight{batcher="transfers"}"#).await == id as f64
+        })
+        .await;
+    }
+    eventually("lock time-outs", async || server.metric(LOCK_TIMEOUTS).await >= 4.0).await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    for waiting in waiting {
+        waiting.await.unwrap();
+    }
+    for cause in ["session", "watchdog"] {
+        let unknown =
+            format!(r#"giro_unknown_total{{cause="{cause}",function="apply_transfers"}}"#);
+        assert_eq!(server.metric(&unknown).await, 0.0, "{cause}");
+    }
+    assert_eq!(server.database.number("SELECT count(*) FROM giro.transfers").await, 4);
+    server.database.assert_consistent().await;
+}
