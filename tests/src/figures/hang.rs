@@ -33,7 +33,7 @@ pub(super) async fn hang(plan: &Plan) -> Figure {
     figure.row("audit afterwards", "clean".into(), audit.to_string(), audit["clean"] == true);
     figure.note(
         "200 requests a second, no account in two of them at a time; the backend of the lane is stopped by \
-         SIGSTOP, whatever it is doing, and goes on when the run is over",
+         SIGSTOP, but while it holds a lock that every commit needs, and goes on when the run is over",
     );
     let runs: Vec<_> = runs.into_iter().map(|run| run.raw).collect();
     figure.raw = json!({ "runs": runs });
@@ -56,10 +56,7 @@ async fn once(stage: &Stage, first: &mut u64) -> Run {
     let before = metric(&stage.server, "watchdog_total").await;
     let load = load.start();
     sleep(Duration::from_secs(3)).await;
-    let lane = stage.database.number(LANE).await;
-    let lane = Pid::from_raw(lane as i32).expect("a process id");
-    kill_process(lane, Signal::STOP).expect("the backend is stopped");
-    let stopped = Instant::now();
+    let (lane, stopped, attempts) = stop_lane(stage).await;
     let detected = timeout(Duration::from_secs(7), async {
         let mut tick = interval(Duration::from_millis(10));
         while metric(&stage.server, "watchdog_total").await == before {
@@ -78,12 +75,34 @@ async fn once(stage: &Stage, first: &mut u64) -> Run {
     let applied = answers.first_applied_after(stopped + still).map(|at| at - stopped);
     let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
     let raw = json!({
+        "stops": attempts,
         "watchdog_seconds": seconds(detected),
         "first_applied_seconds": seconds(applied),
         "answers": answers.counts(),
     });
     Run { detected, applied, raw }
 }
+
+/// Stops the backend of the lane, at a moment at which nobody else waits for a lock of its that every
+/// commit needs: while it holds one, no server could do anything. Returns how often it was stopped for that.
+async fn stop_lane(stage: &Stage) -> (Pid, Instant, u32) {
+    for attempt in 1..=20 {
+        let lane = stage.database.number(LANE).await;
+        let lane = Pid::from_raw(lane as i32).expect("a process id");
+        let session = stage.database.superuser().await;
+        kill_process(lane, Signal::STOP).expect("the backend is stopped");
+        let stopped = Instant::now();
+        let commit = session.query_one(COMMIT, &[]);
+        if timeout(Duration::from_millis(300), commit).await.is_ok_and(|commit| commit.is_ok()) {
+            return (lane, stopped, attempt);
+        }
+        kill_process(lane, Signal::CONT).expect("the backend goes on");
+        sleep(Duration::from_millis(300)).await;
+    }
+    panic!("whenever the backend is stopped, nobody can commit");
+}
+
+const COMMIT: &str = "SELECT pg_logical_emit_message(true, 'giro', 'others commit')::text";
 
 const LANE: &str = "SELECT pid::int8 FROM pg_stat_activity
                      WHERE application_name = 'giro lane 1' AND datname = current_database()
