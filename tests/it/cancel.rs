@@ -67,6 +67,22 @@ async fn what_was_decided_before_is_the_answer_and_stays() {
 }
 
 #[tokio::test]
+async fn a_cancel_that_the_database_raises_for_settles_nothing_and_says_so() {
+    let server = TestServer::start().await;
+    let superuser = server.database.superuser().await;
+    let raise = "ALTER TABLE giro.decisions ADD CONSTRAINT refuses
+                 CHECK (id <> '00000000-0000-0000-0000-000000000007')";
+    superuser.batch_execute(raise).await.unwrap();
+    let reply = cancel(&server.client, "7/cancel").await;
+    assert_eq!(told(&reply), (503, "not_applied", "rolled_back", false), "{}", reply.text);
+    assert_eq!(reply.json["id"], "00000000-0000-0000-0000-000000000007");
+    assert!(reply.json["retry_after_ms"].is_u64() && !reply.header("retry-after").is_empty());
+    superuser.batch_execute("ALTER TABLE giro.decisions DROP CONSTRAINT refuses").await.unwrap();
+    let again = cancel(&server.client, "7/cancel").await;
+    assert_eq!(told(&again), (422, "rejected", "cancelled", false), "{}", again.text);
+}
+
+#[tokio::test]
 async fn a_cancel_is_an_id_and_a_ledger_and_nothing_else() {
     let server = TestServer::start().await;
     let client = &server.client;

@@ -21,6 +21,7 @@ mod idempotency;
 mod model;
 mod openapi;
 mod operating;
+mod other_sessions;
 mod overload;
 mod reading;
 mod recipes;

@@ -111,3 +111,34 @@ async fn nobody_waits_in_the_queue_longer_than_it_allows() {
         assert_eq!(sent.await.unwrap().outcome(), "applied");
     }
 }
+
+#[tokio::test]
+async fn a_client_that_holds_nearly_all_of_the_queue_is_told_so_and_a_modest_one_gets_in() {
+    let stalled = Stalled::configured(|config| {
+        config.batch.max_items = 6;
+        config.queue.max_items = 12;
+        config.server.client_header = Some("x-client".into());
+    })
+    .await;
+    let client = stalled.server.client;
+    let post = |name: &'static str, id| async move {
+        let body = transfer(id).to_string();
+        client.post_with("/transfer", &[("x-client", name)], &body).await.unwrap()
+    };
+    let mut queued = vec![tokio::spawn(post("modest", 1))];
+    queued.extend((2..=11).map(|id| tokio::spawn(post("hog", id))));
+    stalled.queued(11.0).await;
+    let refused = post("hog", 12).await;
+    let told = (refused.status.as_u16(), refused.outcome(), refused.reason());
+    assert_eq!(told, (429, "not_applied", "client_share"), "{}", refused.text);
+    assert!(refused.json["retry_after_ms"].is_u64() && !refused.header("retry-after").is_empty());
+    queued.push(tokio::spawn(post("modest", 13)));
+    stalled.queued(12.0).await;
+    let shed = r#"giro_shed_total{batcher="transfers",reason="client_share"}"#;
+    assert_eq!(stalled.server.metric(shed).await, 1.0);
+    stalled.go_on().await;
+    for sent in stalled.in_flight.into_iter().chain(queued) {
+        let reply = sent.await.unwrap();
+        assert_eq!(reply.outcome(), "applied", "{}", reply.text);
+    }
+}

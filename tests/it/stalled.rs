@@ -28,7 +28,15 @@ pub(crate) fn transfer(id: u64) -> Value {
 
 impl Stalled {
     pub(crate) async fn new() -> Self {
-        let server = TestServer::configured(patient).await;
+        Self::configured(|_| ()).await
+    }
+
+    pub(crate) async fn configured(configure: impl FnOnce(&mut Config)) -> Self {
+        let server = TestServer::configured(|config| {
+            patient(config);
+            configure(config);
+        })
+        .await;
         server.accounts(2).await;
         let holder = server.database.superuser().await;
         let lock = "BEGIN; SELECT FROM giro.account_state WHERE id::text LIKE '%1' FOR UPDATE";

@@ -2,7 +2,7 @@
 
 use crate::client::Shared;
 use crate::connections::Reply;
-use crate::reply::Failure;
+use crate::reply::{Doubt, Failure};
 use crate::retry::{Attempts, Stopped};
 use crate::{Error, Id, NotApplied, ReadError, Unknown};
 use bytes::Bytes;
@@ -30,13 +30,13 @@ pub(crate) struct Undecided {
 }
 
 impl Shared {
-    /// Attempts it until there is a verdict, or the rules say to stop. Dropping the future ends the
+    /// Attempts it until there is a verdict that settles it, or the rules say to stop. Dropping the future ends the
     /// attempt that runs, and leaves its result unknown.
     pub(crate) async fn call<T>(
         &self,
         call: &Call,
         deadline: Instant,
-        verdict: impl Fn(&Reply) -> Result<T, Box<Failure>>,
+        verdict: impl Fn(&Reply, Doubt) -> Result<T, Box<Failure>>,
     ) -> Result<T, Undecided> {
         let mut attempts =
             Attempts::new(&self.retries, &self.budget, self.attempt_timeout, deadline);
@@ -46,7 +46,8 @@ impl Shared {
             let until = attempts.begin(Instant::now());
             let answer =
                 self.connections.exchange(until, |announced| self.request(call, announced)).await;
-            let last = match answer.map_err(Into::into).and_then(|reply| verdict(&reply)) {
+            let doubt = Doubt(attempts.unknown());
+            let last = match answer.map_err(Into::into).and_then(|reply| verdict(&reply, doubt)) {
                 Ok(verdict) => return Ok(verdict),
                 Err(failure) => failure,
             };

@@ -103,7 +103,10 @@ impl Client {
     pub async fn cancel(&self, ledger: u32, id: Id) -> Result<Verdict<TransferRecord>, Error> {
         let uri = uri(format!("/transfers/{id}/cancel?ledger={ledger}"));
         let call = Call { method: Method::POST, uri, body: Bytes::new() };
-        let answer = self.shared.call(&call, self.until(), |reply| reply::verdict(reply, id)).await;
+        let answer = self
+            .shared
+            .call(&call, self.until(), |reply, doubt| reply::verdict(reply, id, doubt))
+            .await;
         answer.map_err(|undecided| undecided.into_error(vec![id]))
     }
 
@@ -114,7 +117,7 @@ impl Client {
     /// A [`ReadError`] when it could not be read in time.
     pub async fn get_transfer(&self, ledger: u32, id: Id) -> Result<TransferState, ReadError> {
         let call = get(format!("/transfers/{id}?ledger={ledger}"));
-        Ok(self.shared.call(&call, self.until(), |reply| reply::state(reply, id)).await?)
+        Ok(self.shared.call(&call, self.until(), |reply, _| reply::state(reply, id)).await?)
     }
 
     /// Reads an account and its balances; nothing when there is none.
@@ -128,7 +131,7 @@ impl Client {
         id: Id,
     ) -> Result<Option<AccountRecord>, ReadError> {
         let call = get(format!("/accounts/{id}?ledger={ledger}"));
-        Ok(self.shared.call(&call, self.until(), |reply| reply::account(reply, id)).await?)
+        Ok(self.shared.call(&call, self.until(), |reply, _| reply::account(reply, id)).await?)
     }
 
     async fn create_one<R: DeserializeOwned>(
@@ -138,7 +141,10 @@ impl Client {
         id: Id,
     ) -> Result<Applied<R>, Error> {
         let call = post(path, item);
-        let answer = self.shared.call(&call, self.until(), |reply| reply::verdict(reply, id)).await;
+        let answer = self
+            .shared
+            .call(&call, self.until(), |reply, doubt| reply::verdict(reply, id, doubt))
+            .await;
         let verdict: Verdict<R> = answer.map_err(|undecided| undecided.into_error(vec![id]))?;
         Ok(verdict.into_result()?)
     }
@@ -154,7 +160,10 @@ impl Client {
         }
         let call = post(path, items);
         let until = self.until();
-        let answer = self.shared.call(&call, until, |reply| reply::verdicts(reply, &ids)).await;
+        let answer = self
+            .shared
+            .call(&call, until, |reply, doubt| reply::verdicts(reply, &ids, doubt))
+            .await;
         answer.map_err(|undecided| undecided.into_error(ids))
     }
 

@@ -31,6 +31,20 @@ impl Failure {
     }
 }
 
+/// Whether an earlier attempt of the same call was unknown.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Doubt(pub(crate) bool);
+
+/// The one refusal that is not recorded: it says nothing of an earlier attempt, which may have been
+/// applied, or may be yet.
+const UNRECORDED: &str = "refused_by_database";
+
+impl Doubt {
+    fn is_left_by<R>(self, verdict: &Verdict<R>) -> bool {
+        self.0 && matches!(verdict, Verdict::Rejected(rejected) if rejected.reason == UNRECORDED)
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Outcome {
@@ -58,6 +72,7 @@ struct Head {
 pub(crate) fn verdict<R: DeserializeOwned>(
     reply: &Reply,
     id: Id,
+    doubt: Doubt,
 ) -> Result<Verdict<R>, Box<Failure>> {
     match reply.status {
         StatusCode::OK | StatusCode::UNPROCESSABLE_ENTITY => {
@@ -66,6 +81,7 @@ pub(crate) fn verdict<R: DeserializeOwned>(
             let goes_with_status =
                 matches!(verdict, Verdict::Applied(_)) == (reply.status == StatusCode::OK);
             match goes_with_status {
+                true if doubt.is_left_by(&verdict) => Err(unsettled(reply)),
                 true => Ok(verdict),
                 false => Err(unreadable(reply, "its outcome does not go with its status".into())),
             }
@@ -78,6 +94,7 @@ pub(crate) fn verdict<R: DeserializeOwned>(
 pub(crate) fn verdicts<R: DeserializeOwned>(
     reply: &Reply,
     ids: &[Id],
+    doubt: Doubt,
 ) -> Result<Vec<Verdict<R>>, Box<Failure>> {
     if reply.status != StatusCode::OK {
         return Err(failure(reply));
@@ -86,7 +103,11 @@ pub(crate) fn verdicts<R: DeserializeOwned>(
         true => items.into_iter().zip(ids).map(|(raw, &id)| item(raw, id)).collect(),
         false => Err(format!("{} items instead of {}", items.len(), ids.len())),
     });
-    found.map_err(|problem| unreadable(reply, problem))
+    let verdicts: Vec<Verdict<R>> = found.map_err(|problem| unreadable(reply, problem))?;
+    match verdicts.iter().any(|verdict| doubt.is_left_by(verdict)) {
+        true => Err(unsettled(reply)),
+        false => Ok(verdicts),
+    }
 }
 
 /// What is known of a transfer's id.
@@ -164,6 +185,13 @@ fn failure(reply: &Reply) -> Box<Failure> {
         index: head.index,
         detail: format!("{status}: {said}"),
     })
+}
+
+/// This attempt changed nothing, and leaves an earlier one as unknown as it was.
+fn unsettled(reply: &Reply) -> Box<Failure> {
+    let mut failure = failure(reply);
+    failure.fate = Fate::NotApplied;
+    failure
 }
 
 /// The server did something, and its account of it cannot be read.

@@ -6,7 +6,7 @@
 //! 3. An attempt that changed nothing may be made again, at most [`RetryPolicy::max_tries`] in all.
 //! 4. An attempt whose result is unknown is resolved by sending the same again, until the deadline. From then
 //!    on only a verdict settles the call: that a *later* attempt was not applied says nothing of
-//!    the earlier one.
+//!    the earlier one. Nor does `refused_by_database`, which is not recorded.
 //! 5. Between attempts: what the server asked for, plus a random time below a bound that doubles.
 //! 6. All calls of a client share a budget of retries. Without budget there is no retry.
 //!

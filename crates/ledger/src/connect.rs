@@ -18,6 +18,7 @@ use reach::{Purpose, Reach};
 use std::sync::Arc;
 use std::time::Duration;
 use tls::Tls;
+use tokio::time::timeout;
 use url::{SessionAttrs, Target};
 
 mod clock;
@@ -89,6 +90,15 @@ impl Connector {
         Ok(self.0.open(name, Purpose::Read).await?.0)
     }
 
+    /// What makes a new session ready for its use, bounded as opening it is.
+    pub(crate) async fn within<T>(
+        &self,
+        step: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, ConnectError> {
+        let time = self.0.connect_timeout;
+        Ok(timeout(time, step).await.map_err(|_| ConnectError::Timeout(time))??)
+    }
+
     /// Opens one session and looks at it: for a clear error at start.
     pub async fn probe(&self) -> Result<Peer, ConnectError> {
         self.0.warn_of_weak_tls();
@@ -110,5 +120,20 @@ impl Connector {
             }
         }
         Ok(self.0.open(name, Purpose::Inspect(wanted)).await?.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::pending;
+
+    #[tokio::test]
+    async fn a_step_that_is_never_answered_ends_with_the_time_for_connecting() {
+        let (time, none) = (Duration::from_millis(20), Duration::ZERO);
+        let connector = Connector::new("postgresql://u@127.0.0.1/d", time, none, none).unwrap();
+        let ended = connector.within(pending::<Result<(), _>>()).await;
+        assert!(matches!(ended, Err(ConnectError::Timeout(after)) if after == time), "{ended:?}");
+        assert!(connector.within(async { Ok(7) }).await.is_ok_and(|done| done == 7));
     }
 }

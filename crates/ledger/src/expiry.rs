@@ -47,9 +47,9 @@ impl Expiry {
 
     /// Why the session is of no more use.
     async fn release_on(&self, session: &Session) -> String {
-        let statement = match session.client.prepare(RELEASE).await {
+        let statement = match self.connector.within(session.client.prepare(RELEASE)).await {
             Ok(statement) => statement,
-            Err(error) => return describe(&error),
+            Err(error) => return error.to_string(),
         };
         loop {
             let parameters: [&(dyn ToSql + Sync); 2] = [&self.server, &HOLDS_MAX];

@@ -2,7 +2,7 @@
 
 use crate::script::{Server, Step};
 use crate::{client, not_applied, payment, quick, unknown};
-use giro_client::{Client, Stopped, Transfer};
+use giro_client::{Client, Error, Stopped, Transfer, Verdict};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
@@ -59,6 +59,32 @@ async fn an_unknown_result_stays_unknown_when_the_resends_never_ran() {
         assert_eq!((error.attempts, error.stopped), (5, stopped));
         assert_eq!(server.seen().len(), 5);
     }
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_not_recorded_settles_no_earlier_attempt() {
+    let payment = payment();
+    let refusal = Step::Rejected { reason: "refused_by_database", replayed: false };
+    let server = Server::with([refusal.clone()]).await;
+    let refused = client(&server).transfer(&payment).await.unwrap_err();
+    assert!(matches!(refused, Error::Rejected(_)), "on its own it is definite: {refused}");
+
+    let server = Server::with([Step::Unknown, refusal.clone(), REPLAYED]).await;
+    assert!(client(&server).transfer(&payment).await.unwrap().replayed);
+
+    let fault = || Step::raw(400, "");
+    let server = Server::with([Step::Unknown, refusal.clone(), refusal, fault()]).await;
+    let error = unknown(client(&server).transfer(&payment).await);
+    assert_eq!((error.attempts, &error.ids[..]), (4, &[payment.id][..]));
+    assert!(error.detail.contains("504"), "{error}");
+
+    let item = json!({"outcome": "rejected", "reason": "refused_by_database", "id": payment.id});
+    let items = || Step::raw(200, json!([item]));
+    let server = Server::with([items(), Step::Unknown, items(), fault()]).await;
+    let client = client(&server);
+    let verdicts = client.transfers(&[payment.clone()]).await.unwrap();
+    assert!(matches!(&verdicts[..], [Verdict::Rejected(_)]), "{verdicts:?}");
+    assert_eq!(unknown(client.transfers(&[payment]).await).attempts, 3);
 }
 
 #[tokio::test]

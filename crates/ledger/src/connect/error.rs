@@ -115,6 +115,14 @@ pub enum ConnectError {
         /// How many.
         sessions: i64,
     },
+    /// Neither an answer nor `statement_timeout` has ended them: the disk stands still, say.
+    #[error(
+        "{sessions} sessions already hang in a statement for longer than statement_timeout allows"
+    )]
+    SessionsHang {
+        /// How many.
+        sessions: i64,
+    },
     /// It loses what it acknowledges.
     #[error(
         "the database would lose what it acknowledges: fsync = {}, synchronous_commit = {}, \
@@ -161,6 +169,7 @@ impl ConnectError {
             | Self::NotStandby
             | Self::LowerTimeline { .. }
             | Self::StandbyWait { .. }
+            | Self::SessionsHang { .. }
             | Self::Probe(_) => true,
             Self::Postgres(error) => match error.code() {
                 None => error.is_closed() || source_is_io(error),
@@ -192,6 +201,7 @@ impl ConnectError {
             Self::NotStandby | Self::StandbyAsked => "target_session_attrs",
             Self::LowerTimeline { .. } => "lower_timeline",
             Self::StandbyWait { .. } => "standby_wait",
+            Self::SessionsHang { .. } => "sessions_hang",
             Self::Probe(_) => "probe",
             Self::NotDurable(_) => "not_durable",
             Self::Settings { .. } => "settings",

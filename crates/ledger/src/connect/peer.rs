@@ -8,8 +8,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_postgres::Row;
 
-/// Sessions that may wait for a synchronous standby before another one is not begun.
-const STANDBY_WAITERS_MAX: i64 = 4;
+/// Sessions that may hang before another one is not begun: each attempt could leave one more behind.
+const HANGING_MAX: i64 = 4;
 
 /// One round trip, so that the clock is that of its middle. Of other sessions, a role sees those of
 /// its own.
@@ -20,9 +20,7 @@ const LOOK: &str = "
            CASE WHEN NOT pg_is_in_recovery()
                 THEN ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int
            END,
-           CASE WHEN has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE')
-                THEN (SELECT system_identifier FROM pg_control_system())
-           END,
+           has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE'),
            (SELECT count(*)
               FROM pg_stat_activity
              WHERE usename = current_user AND application_name LIKE 'giro%'
@@ -39,7 +37,18 @@ const LOOK: &str = "
                     WHERE rolname = current_user
                       AND (rolsuper OR rolcreatedb OR rolcreaterole))
            OR EXISTS (SELECT FROM pg_namespace
-                       WHERE nspname = 'giro' AND pg_has_role(nspowner, 'MEMBER'))";
+                       WHERE nspname = 'giro' AND pg_has_role(nspowner, 'MEMBER')),
+           (SELECT count(*)
+              FROM pg_stat_activity
+             WHERE usename = current_user AND application_name LIKE 'giro%'
+               AND application_name NOT IN ('giro reader', 'giro verify', 'giro migrate')
+               AND state = 'active' AND pid <> pg_backend_pid()
+               AND current_setting('statement_timeout') <> '0'
+               AND clock_timestamp() - state_change
+                   > current_setting('statement_timeout')::interval + interval '1 second')";
+
+/// On its own: a right to execute that is missing is an error even where the call is never reached.
+const IDENTIFIER: &str = "SELECT system_identifier FROM pg_control_system()";
 
 /// What the database does to keep what it acknowledges.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +87,8 @@ pub struct Peer {
 /// What one look at a database has shown.
 pub(super) struct Look {
     row: Row,
+    /// Nothing where the right to ask for it is withheld.
+    system_identifier: Option<i64>,
     asked: Instant,
     answered: Instant,
 }
@@ -89,15 +100,20 @@ impl Look {
         let rows = session.client.query_typed(LOOK, &[]).await?;
         let answered = Instant::now();
         let row = rows.into_iter().next().expect("a SELECT without FROM has one row");
-        Ok(Self { row, asked, answered })
+        let system_identifier = match row.get(4) {
+            true => {
+                session.client.query_typed(IDENTIFIER, &[]).await?.first().map(|row| row.get(0))
+            }
+            false => None,
+        };
+        Ok(Self { row, system_identifier, asked, answered })
     }
 
     /// Nothing for a standby, whose timeline can still change.
     pub(super) fn lineage(&self) -> Option<Lineage> {
         let timeline: Option<i32> = self.row.get(3);
-        let system_identifier: Option<i64> = self.row.get(4);
         Some(Lineage {
-            system_identifier: system_identifier.unwrap_or_default().cast_unsigned(),
+            system_identifier: self.system_identifier.unwrap_or_default().cast_unsigned(),
             timeline: timeline?.cast_unsigned(),
         })
     }
@@ -110,9 +126,11 @@ impl Look {
         }
     }
 
-    pub(super) fn check_standby_wait(&self) -> Result<(), ConnectError> {
-        match self.row.get(5) {
-            sessions @ STANDBY_WAITERS_MAX.. => Err(ConnectError::StandbyWait { sessions }),
+    /// Whether another session would only be one more that hangs.
+    pub(super) fn check_hanging(&self) -> Result<(), ConnectError> {
+        match (self.row.get(5), self.row.get(14)) {
+            (sessions @ HANGING_MAX.., _) => Err(ConnectError::StandbyWait { sessions }),
+            (_, sessions @ HANGING_MAX..) => Err(ConnectError::SessionsHang { sessions }),
             _ => Ok(()),
         }
     }
@@ -136,7 +154,7 @@ impl Look {
 
     /// What a primary is, if it can be written to without losing anything.
     pub(super) fn into_peer(self, lineage: Lineage) -> Result<Peer, ConnectError> {
-        let Self { row, asked, answered } = self;
+        let Self { row, asked, answered, .. } = self;
         let durability = Durability {
             fsync: row.get(7),
             synchronous_commit: row.get(8),

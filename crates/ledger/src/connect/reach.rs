@@ -134,7 +134,7 @@ impl Reach {
             return Ok((session, None));
         }
         if purpose == Purpose::Write {
-            look.check_standby_wait()?;
+            look.check_hanging()?;
         }
         look.check_settings(self.statement_timeout, self.lock_timeout)?;
         let peer = look.into_peer(lineage)?;

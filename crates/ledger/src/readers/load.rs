@@ -18,6 +18,8 @@ pub struct Load {
     pub connections_max: i64,
 }
 
+// Of another role's session an ordinary role sees the database and the role, and not the type; what has
+// both and is no client is at most a parallel worker.
 const SQL: &str = "
 SELECT count(*) FILTER (WHERE is_own AND wait_event_type = 'Lock' AND since > '250 ms'),
        count(*) FILTER (WHERE is_own AND wait_event = 'SyncRep' AND since > '1 s'),
@@ -27,7 +29,9 @@ SELECT count(*) FILTER (WHERE is_own AND wait_event_type = 'Lock' AND since > '2
        - coalesce(current_setting('reserved_connections', true)::bigint, 0)
   FROM (SELECT usename = current_user AND application_name LIKE 'giro%' AND state = 'active' AS is_own,
                wait_event_type, wait_event, clock_timestamp() - state_change AS since
-          FROM pg_stat_activity WHERE backend_type = 'client backend') AS session";
+          FROM pg_stat_activity
+         WHERE datid IS NOT NULL AND usesysid IS NOT NULL
+           AND coalesce(backend_type, 'client backend') = 'client backend') AS session";
 
 impl Read for ReadLoad {
     type Output = Load;

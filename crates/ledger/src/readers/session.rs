@@ -74,7 +74,7 @@ impl ManageConnection for Manager {
 
     async fn connect(&self) -> Result<Reader, ConnectError> {
         let session = self.connector.open_reader("giro reader").await?;
-        session.client.batch_execute(SETTINGS).await?;
+        self.connector.within(session.client.batch_execute(SETTINGS)).await?;
         Ok(Reader { session, statements: Mutex::default(), busy: AtomicBool::new(false) })
     }
 

@@ -49,7 +49,7 @@ pub(super) async fn greet(connector: &Connector, url: &DatabaseUrl) -> Result<()
     }
 }
 
-/// Ready means: a transfer that came now could be applied.
+/// Ready means: a transfer that came now could be applied, if by fewer lanes than there are.
 pub(super) fn readiness(stage: watch::Receiver<Stage>, batchers: Vec<Lanes>) -> Readiness {
     Arc::new(move || {
         if *stage.borrow() != Stage::Serving {
@@ -58,8 +58,8 @@ pub(super) fn readiness(stage: watch::Receiver<Stage>, batchers: Vec<Lanes>) -> 
         let count: usize = batchers.iter().map(|lanes| lanes.count).sum();
         let health: Vec<_> = batchers.iter().map(|lanes| (lanes.health)()).collect();
         let up: usize = health.iter().map(|(health, _)| health.lanes_up).sum();
-        let open = health.iter().any(|(health, _)| health.breaker == BreakerState::Open);
-        if up == count && !open {
+        let works = |health: &Health| health.lanes_up > 0 && health.breaker != BreakerState::Open;
+        if health.iter().all(|(health, _)| works(health)) {
             return None;
         }
         let why = health.into_iter().find_map(|(_, why)| why);
@@ -83,5 +83,38 @@ pub(super) async fn sample(metrics: Metrics, batchers: Vec<Lanes>, readers: Read
             .read_sessions
             .with_label_values(&["busy"])
             .set(i64::from(open.saturating_sub(idle)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of batchers with this many lanes, so many of them up.
+    fn said(stage: Stage, batchers: &[(usize, usize, BreakerState)]) -> Option<String> {
+        let lanes = batchers.iter().map(|&(count, lanes_up, breaker)| {
+            let health = move || (Health { lanes_up, breaker }, Some("refused".to_owned()));
+            Lanes { count, health: Arc::new(health) }
+        });
+        readiness(watch::channel(stage).1, lanes.collect())()
+    }
+
+    #[test]
+    fn it_is_ready_while_each_batcher_has_a_lane_and_no_breaker_is_open() {
+        use BreakerState::{Closed, HalfOpen, Open};
+        let serving = |batchers: &[_]| said(Stage::Serving, batchers);
+        assert_eq!(serving(&[(8, 8, Closed), (1, 1, Closed)]), None);
+        assert_eq!(serving(&[(8, 7, Closed), (1, 1, Closed)]), None);
+        assert_eq!(serving(&[(8, 1, HalfOpen), (1, 1, Closed)]), None);
+        for batchers in [
+            [(8, 0, Closed), (1, 1, Closed)],
+            [(8, 8, Closed), (1, 0, Closed)],
+            [(8, 3, Open), (1, 1, Closed)],
+        ] {
+            let up: usize = batchers.iter().map(|(_, up, _)| up).sum();
+            let why = format!("{} of 9 lanes have no database session: refused", 9 - up);
+            assert_eq!(serving(&batchers), Some(why));
+        }
+        assert_eq!(said(Stage::Draining, &[(1, 1, Closed)]).as_deref(), Some("draining"));
     }
 }

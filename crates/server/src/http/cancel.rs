@@ -6,13 +6,13 @@ use super::problem::Problem;
 use super::read::{id_in, ledger_in};
 use super::resource::Transfers;
 use super::submit::Intake;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, ShedReason};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
-use giro_ledger::{Id, Readers, Transfer, TransferById, TransferState, Verdict};
+use giro_ledger::{Id, Readers, Reason, Transfer, TransferById, TransferState, Verdict};
 use std::sync::Arc;
 use tokio::time::Instant;
 
@@ -47,6 +47,10 @@ impl Cancels {
         let verdict = verdicts.map_err(|problem| problem.with_id(id))?.into_iter().next();
         match verdict {
             Some((_, Verdict::Applied { .. })) => self.applied(ledger, id, caller.deadline).await,
+            // Nothing was recorded: the id is as open as before.
+            Some((_, Verdict::Rejected { reason: Reason::RefusedByDatabase, .. })) => {
+                Err(Problem::shed(ShedReason::RolledBack).with_id(id))
+            }
             Some((_, Verdict::Rejected { replayed, reason })) => {
                 Err(Problem::rejected(id, reason, replayed))
             }
