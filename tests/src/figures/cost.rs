@@ -43,8 +43,9 @@ pub(super) async fn cost(plan: &Plan) -> Figure {
         let throughput = ratio(&old, &new, |run| run.rate);
         let cpu = ratio(&old, &new, |run| run.cpu);
         figure.at_least(&format!("throughput of before, {name}"), 100.0 * throughput, 95.0, " %");
-        let (text, target) = (format!("{:.0} %", 100.0 * cpu), "for information");
-        figure.row(&format!("CPU of the server of before, {name}"), target.into(), text, true);
+        figure.fact(&format!("the same, pair by pair, {name}"), pairs(&old, &new));
+        figure
+            .fact(&format!("CPU of the server of before, {name}"), format!("{:.0} %", 100.0 * cpu));
         raw.insert(name.into(), json!({"old": values(&old), "new": values(&new)}));
     }
     figure.note(format!(
@@ -69,6 +70,15 @@ struct Run {
 fn ratio(old: &[Run], new: &[Run], of: fn(&Run) -> f64) -> f64 {
     let middle = |runs: &[Run]| median(&runs.iter().map(of).collect::<Vec<_>>());
     middle(new) / middle(old)
+}
+
+/// How much the ratio of throughput varies: lowest, median and highest of the pairs.
+fn pairs(old: &[Run], new: &[Run]) -> String {
+    let ratio = |(old, new): (&Run, &Run)| 100.0 * new.rate / old.rate;
+    let mut ratios: Vec<_> = old.iter().zip(new).map(ratio).collect();
+    ratios.sort_by(f64::total_cmp);
+    let (lowest, highest) = (ratios[0], ratios[ratios.len() - 1]);
+    format!("{lowest:.0} to {highest:.0} %, median {:.0} %", median(&ratios))
 }
 
 fn values(runs: &[Run]) -> Value {

@@ -20,7 +20,7 @@ pub(super) async fn drain(plan: &Plan) -> Figure {
         let what = format!("SIGTERM {name}: until the end");
         figure.within(&what, run.ended, DRAIN + Duration::from_secs(1));
         let code = run.code.map_or("none".into(), |code| code.to_string());
-        figure.row(&format!("SIGTERM {name}: exit code"), "any".into(), code, run.code.is_some());
+        figure.fact(&format!("SIGTERM {name}: exit code"), code);
         let (clean, text) = (run.audit["clean"] == true, run.audit.to_string());
         figure.row(&format!("SIGTERM {name}: audit"), "clean".into(), text, clean);
     }

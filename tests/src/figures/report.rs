@@ -22,7 +22,8 @@ pub struct Row {
     what: String,
     target: String,
     measured: String,
-    met: bool,
+    /// Nothing where nothing was promised.
+    met: Option<bool>,
 }
 
 impl Figure {
@@ -55,7 +56,12 @@ impl Figure {
 
     /// Anything else.
     pub fn row(&mut self, what: &str, target: String, measured: String, met: bool) {
-        self.rows.push(Row { what: what.to_owned(), target, measured, met });
+        self.rows.push(Row { what: what.to_owned(), target, measured, met: Some(met) });
+    }
+
+    /// Something that is worth knowing and was not promised.
+    pub fn fact(&mut self, what: &str, measured: String) {
+        self.rows.push(Row { what: what.to_owned(), target: String::new(), measured, met: None });
     }
 
     /// A sentence about how it was measured.
@@ -147,7 +153,11 @@ impl Report {
             match figure {
                 Ok(figure) => {
                     for Row { what, target, measured, met } in &figure.rows {
-                        let met = if *met { "met" } else { "**MISSED**" };
+                        let met = match met {
+                            Some(true) => "met",
+                            Some(false) => "**MISSED**",
+                            None => "",
+                        };
                         let _ =
                             writeln!(text, "| {name} | {what} | {target} | {measured} | {met} |");
                     }
