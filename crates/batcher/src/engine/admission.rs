@@ -43,11 +43,15 @@ impl<T> Engine<T> {
             return None;
         }
         let limit = self.item_limit(now);
-        if items > limit {
+        let (own, alone) = self.queue.share(client);
+        // The limit moves: who holds nothing may go a little past it, or would find what others had
+        // room for.
+        let past = if own.items == 0 { limit / SHARE_OF_FREE } else { 0 };
+        if items > limit + past {
             return Some(SubmitError::QueueDelay);
         }
-        let (own, alone) = self.queue.share(client);
-        let too_many = own.items + size.items > SHARE_OF_FREE * (limit - held.items);
+        let free = limit.saturating_sub(held.items);
+        let too_many = own.items + size.items > SHARE_OF_FREE * free;
         let too_much = own.bytes + size.bytes > SHARE_OF_FREE * (limits.queue_bytes - held.bytes);
         if own.items > 0 && (too_many || too_much) {
             return Some(match alone {
