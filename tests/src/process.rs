@@ -36,7 +36,7 @@ impl ServerProcess {
         Self::spawn(program, arguments, environment, true).await
     }
 
-    /// The same, without its log.
+    /// The same, without its log, and without a settings file: `program` may be one of another version.
     pub async fn run_quietly(
         program: &str,
         arguments: &[&str],
@@ -51,7 +51,11 @@ impl ServerProcess {
         environment: &[(&str, &str)],
         shown: bool,
     ) -> Self {
-        let mut child = Command::new(program)
+        let mut command = Command::new(program);
+        if !shown {
+            command.current_dir("/");
+        }
+        let mut child = command
             .args(arguments)
             .env_remove("DATABASE_URL")
             .env("GIRO__SERVER__LISTEN", "127.0.0.1:0")

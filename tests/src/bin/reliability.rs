@@ -28,13 +28,17 @@ struct Arguments {
 async fn main() -> ExitCode {
     let Arguments { figures, giro, baseline, json } = Arguments::parse();
     let beside = || std::env::current_exe().expect("this program").with_file_name("giro");
-    let plan = Plan { giro: giro.unwrap_or_else(beside), baseline };
-    for program in [Some(&plan.giro), plan.baseline.as_ref()].into_iter().flatten() {
-        if !program.is_file() {
-            eprintln!("{} is not there: build it first", program.display());
+    let plan = || {
+        let giro = absolute(giro.unwrap_or_else(beside))?;
+        Ok(Plan { giro, baseline: baseline.map(absolute).transpose()? })
+    };
+    let plan = match plan() {
+        Ok(plan) => plan,
+        Err::<Plan, String>(error) => {
+            eprintln!("{error}");
             return ExitCode::FAILURE;
         }
-    }
+    };
     let asked = |name: &&str| figures.is_empty() || figures.iter().any(|figure| figure == name);
     let names: Vec<_> = NAMES.into_iter().filter(asked).collect();
     let report = run(&plan, &names).await;
@@ -47,4 +51,9 @@ async fn main() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// Servers run in a directory of their own.
+fn absolute(program: PathBuf) -> Result<PathBuf, String> {
+    program.canonicalize().map_err(|error| format!("{}: {error}", program.display()))
 }

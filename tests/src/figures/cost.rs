@@ -88,7 +88,13 @@ fn values(runs: &[Run]) -> Value {
 }
 
 async fn migrate(program: &Path, url: &str) {
-    let output = Command::new(program).arg("migrate").env("DATABASE_URL", url).output().await;
+    let output = Command::new(program)
+        .arg("migrate")
+        .env("DATABASE_URL", url)
+        // Without a settings file, which would be one of this version.
+        .current_dir("/")
+        .output()
+        .await;
     let output = output.expect("the migration runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
@@ -100,6 +106,7 @@ async fn bench(plan: &Plan, side: &Side, load: &[&str]) -> Run {
         .args(["bench", "--json", "--url", &url, "--database-url", &side.database])
         .args(["--server-pid", &pid, "--accounts", "10000", "--duration", "4s", "--warmup", "1s"])
         .args(load)
+        .current_dir("/")
         .kill_on_drop(true)
         .output()
         .await

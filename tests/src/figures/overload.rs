@@ -34,6 +34,7 @@ pub(super) async fn overload(plan: &Plan) -> Figure {
         let at = |what: &str| format!("{what} at {}x", run.factor);
         figure.at_least(&at("goodput of peak"), 100.0 * run.goodput / peak, 90.0, " %");
         figure.within(&at("accepted, p99"), Some(run.accepted), TARGET_WAIT + 3 * batch);
+        figure.fact(&at("the same in the median second"), format!("{:.0} ms", run.usual_second));
         figure.within(&at("shed, p99"), Some(run.shed), Duration::from_millis(10));
         figure.at_most(&at("accepted, then expired"), 100.0 * run.expired, 1.0, " %");
     }
@@ -89,6 +90,8 @@ struct Run {
     accepted: Duration,
     shed: Duration,
     expired: f64,
+    /// The 99th percentile of accepted requests in the median second, in milliseconds.
+    usual_second: f64,
     raw: serde_json::Value,
 }
 
@@ -114,6 +117,17 @@ impl Run {
         let applied = count(&|answer| answer.is_applied()) as f64;
         let goodput = answers.goodput(SETTLING, OVERLOAD);
         let millis = |time: Duration| time.as_secs_f64() * 1e3;
+        // A pause of the database shows as one bad second and a long gap; a queue that is too long in all.
+        let second = Duration::from_secs(1);
+        let by_second: Vec<f64> = (1..OVERLOAD.as_secs() as u32)
+            .map(|n| {
+                let due = answers.due(n * second, (n + 1) * second).filter(|a| a.is_applied());
+                millis(quantile(due.map(Answer::latency), 0.99)).round()
+            })
+            .collect();
+        let applied_at: Vec<_> =
+            answers.all.iter().filter(|a| a.is_applied()).map(|a| a.done).collect();
+        let gaps = applied_at.windows(2).map(|two| two[1] - two[0]);
         let raw = json!({
             "factor": factor,
             "offered_per_second": rate,
@@ -123,6 +137,8 @@ impl Run {
                 "p50": millis(part(0.5, &Answer::is_applied, &Answer::latency)),
                 "p99": millis(accepted),
                 "max": millis(part(1.0, &Answer::is_applied, &Answer::latency)),
+                "p99_by_second": by_second,
+                "longest_gap": millis(gaps.max().unwrap_or_default()),
             },
             "shed_ms": {
                 "p50": millis(part(0.5, &Answer::is_shed, &Answer::latency)),
@@ -134,6 +150,7 @@ impl Run {
             "generator_sent": answers.all.len(),
         });
         let expired = (unknown + expired) / (applied + unknown + expired).max(1.0);
-        Self { factor, goodput, accepted, shed, expired, raw }
+        let usual_second = median(&by_second);
+        Self { factor, goodput, accepted, shed, expired, usual_second, raw }
     }
 }
