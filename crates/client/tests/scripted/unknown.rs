@@ -82,7 +82,7 @@ async fn a_refusal_that_is_not_recorded_settles_no_earlier_attempt() {
     let items = || Step::raw(200, json!([item]));
     let server = Server::with([items(), Step::Unknown, items(), fault()]).await;
     let client = client(&server);
-    let verdicts = client.transfers(&[payment.clone()]).await.unwrap();
+    let verdicts = client.transfers(std::slice::from_ref(&payment)).await.unwrap();
     assert!(matches!(&verdicts[..], [Verdict::Rejected(_)]), "{verdicts:?}");
     assert_eq!(unknown(client.transfers(&[payment]).await).attempts, 3);
 }
