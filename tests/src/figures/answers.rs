@@ -156,8 +156,8 @@ mod tests {
         all.sort_by_key(|answer| answer.done);
         let answers = Answers { all, began: Instant::now() };
         assert_eq!(answers.goodput(millis(0), millis(1000)), 100.0);
-        assert_eq!(answers.recovered(millis(2000), 95.0), Some(millis(4000)));
-        assert_eq!(answers.recovered(millis(4100), 95.0), Some(millis(5000)));
+        assert_eq!(answers.recovered(millis(2000), 98.0), Some(millis(4000)));
+        assert_eq!(answers.recovered(millis(4100), 98.0), Some(millis(5000)));
         assert_eq!(answers.first_applied_after(millis(2000)), Some(millis(4000)));
         assert_eq!(answers.recovered(millis(4000), 101.0), None);
     }
