@@ -115,7 +115,7 @@ async fn nobody_waits_in_the_queue_longer_than_it_allows() {
 #[tokio::test]
 async fn a_client_that_holds_nearly_all_of_the_queue_is_told_so_and_a_modest_one_gets_in() {
     let stalled = Stalled::configured(|config| {
-        config.batch.max_items = 6;
+        config.batch.max_items = 12;
         config.queue.max_items = 12;
         config.server.client_header = Some("x-client".into());
     })
