@@ -219,8 +219,9 @@ impl App {
         self.accounts.close();
         let workers = async { while self.workers.join_next().await.is_some() {} };
         let drained = timeout_at(deadline, workers).await.is_ok();
+        // Ended first: a worker could still take back a batch, and nobody would be told of it.
+        self.workers.shutdown().await;
         let abandoned = self.transfers.abandon() + self.accounts.abandon();
-        self.workers.abort_all();
         self.stage.send_replace(Stage::Stopping);
         // What was given up still has to be told so.
         let rest = (deadline - Instant::now()).max(Duration::from_secs(1));
