@@ -23,6 +23,7 @@ mod openapi;
 mod operating;
 mod other_sessions;
 mod overload;
+mod proxy;
 mod reading;
 mod recipes;
 mod replies;

@@ -9,8 +9,8 @@ mod rare;
 mod subject;
 mod writer;
 
+use giro_checker::model::{self, Judgement, Model, NewAccount, Transfer};
 use giro_ledger::Reason;
-use giro_tests::model::{self, Judgement, Model, NewAccount, Transfer};
 use plan::ACCOUNTS;
 use program::{Program, What, Written, write};
 use proptest::prelude::*;

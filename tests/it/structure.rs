@@ -22,6 +22,8 @@ fn each_crate_knows_only_what_it_may() {
         ("crates/ledger", http.to_vec()),
         ("crates/embedded", [&http[..], &sql[..]].concat()),
         ("crates/bench", vec!["axum"]),
+        ("crates/checker", http.to_vec()),
+        ("crates/proxy", http.to_vec()),
         ("crates/client", [&["axum", "tower", "tower-http"][..], &sql[..]].concat()),
         ("tests", vec!["axum"]),
     ] {
@@ -33,7 +35,7 @@ fn each_crate_knows_only_what_it_may() {
     let ours = |package: &str| -> Vec<String> {
         dependencies(package).into_iter().filter(|name| name.starts_with("giro-")).collect()
     };
-    for leaf in ["batcher", "ledger", "embedded", "bench", "client"] {
+    for leaf in ["batcher", "ledger", "embedded", "bench", "checker", "client", "proxy"] {
         assert_eq!(ours(&format!("crates/{leaf}")), [] as [&str; 0], "{leaf} stands alone");
     }
     assert_eq!(

@@ -2,6 +2,7 @@
 //!
 //! Failing to set up a test is a failed test, so everything here panics with what went wrong.
 
+pub mod chaos;
 /// A client of the API.
 pub mod client;
 /// A clock that a test sets.
@@ -11,12 +12,9 @@ pub mod cluster;
 pub mod database;
 pub mod figures;
 pub mod load;
-pub mod model;
-/// Faults of processes.
 pub mod nemesis;
 /// A server as a process.
 pub mod process;
-pub mod proxy;
 /// A server in this process.
 pub mod server;
 pub mod standby;
@@ -24,10 +22,10 @@ pub mod standby;
 pub use client::{Client, Reply};
 pub use clock::Clock;
 pub use database::TestDatabase;
+pub use giro_proxy::{Fault, Proxy, Target};
 pub use load::Load;
 pub use nemesis::Halted;
 pub use process::ServerProcess;
-pub use proxy::{Fault, Proxy, Target};
 pub use server::TestServer;
 pub use standby::Pair;
 

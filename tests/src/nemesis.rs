@@ -1,52 +1,13 @@
-use crate::{TestDatabase, eventually};
-use rustix::process::{Pid, Signal, kill_process};
+//! The faults of a storm. Each happens to a [`Stage`], shows by evidence of its own that it has happened,
+//! and is healed.
+//!
+//! | file | holds |
+//! | --- | --- |
+//! | `fault` | their names, and which are crashes or cuts |
+//! | `processes` | signals to backends, postmasters and servers |
 
-/// A process that SIGSTOP has halted: its connections stay open and nothing answers. It goes on when
-/// this is dropped.
-pub struct Halted(Pid);
+pub mod fault;
+mod processes;
 
-impl Halted {
-    /// Halts a process.
-    pub fn new(process: i32) -> Self {
-        signal(process, Signal::STOP);
-        Self(pid(process))
-    }
-}
-
-impl Drop for Halted {
-    fn drop(&mut self) {
-        let _ = kill_process(self.0, Signal::CONT); // gone is as good
-    }
-}
-
-/// Ends a process as a crash of it would.
-pub fn kill(process: i32) {
-    signal(process, Signal::KILL);
-}
-
-/// Waits for a backend that applies a batch of transfers and meets a condition on `pg_stat_activity`;
-/// its process id.
-pub async fn applying(database: &TestDatabase, condition: &str) -> i32 {
-    let session = database.superuser().await;
-    let found = format!(
-        "SELECT pid FROM pg_stat_activity
-          WHERE datname = current_database() AND application_name LIKE 'giro lane%'
-            AND state = 'active' AND query LIKE '%apply_transfers%' AND ({condition})"
-    );
-    let process = std::cell::Cell::new(None);
-    eventually(condition, async || {
-        let row = session.query_opt(&found, &[]).await.expect("a look at the sessions");
-        process.set(row.map(|row| row.get(0)));
-        process.get().is_some()
-    })
-    .await;
-    process.get().expect("a backend")
-}
-
-fn signal(process: i32, signal: Signal) {
-    kill_process(pid(process), signal).expect("the signal is sent");
-}
-
-fn pid(process: i32) -> Pid {
-    Pid::from_raw(process).expect("a process id")
-}
+pub use fault::{Fault, Wound};
+pub use processes::{Halted, applying, kill};

@@ -26,12 +26,19 @@ pub struct Pair {
 impl Pair {
     /// Starts both and waits until the standby streams.
     pub async fn start(replication: Replication) -> Self {
+        Self::start_with(replication, &[]).await
+    }
+
+    /// The same with further settings for both.
+    pub async fn start_with(replication: Replication, settings: &[(&str, &str)]) -> Self {
         let names = match replication {
             Replication::Asynchronous => "",
             Replication::Synchronous => STANDBY,
         };
-        let primary = cluster::start(&[("synchronous_standby_names", names)]);
-        let standby = cluster::start_with(&[], |options| options.standby_of(&primary, STANDBY));
+        let own = [("synchronous_standby_names", names)];
+        let primary = cluster::start(&[&own, settings].concat());
+        let standby =
+            cluster::start_with(settings, |options| options.standby_of(&primary, STANDBY));
         let pair = Self { primary, standby };
         pair.streaming().await;
         pair

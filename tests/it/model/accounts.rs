@@ -1,8 +1,8 @@
 //! What the creation of accounts in a random program is made of.
 
 use super::writer::{Writer, pick};
-use giro_tests::model::NewAccount;
-use giro_tests::model::account::*;
+use giro_checker::model::NewAccount;
+use giro_checker::model::account::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -1,7 +1,7 @@
 //! What is in the tables after a program, against the model.
 
 use super::subject::{Subject, id};
-use giro_tests::model::{Account, Balances, Change, Key, Model, State};
+use giro_checker::model::{Account, Balances, Change, Key, Model, State};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseError;
 use std::collections::BTreeMap;

@@ -1,7 +1,7 @@
 //! What a random program is made of. A plan says "post a hold that is open", not which: that is found
 //! when the program is written down against the model (`program.rs`, `writer.rs`).
 
-use giro_tests::model::transfer::*;
+use giro_checker::model::transfer::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};

@@ -2,7 +2,7 @@
 
 use super::plan::{Call, Step};
 use super::writer::Writer;
-use giro_tests::model::{NewAccount, Transfer, account};
+use giro_checker::model::{NewAccount, Transfer, account};
 use std::fmt;
 
 /// A moment, and what is called then, request by request.

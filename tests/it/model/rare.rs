@@ -1,8 +1,8 @@
 //! What random programs seldom come to, in one program.
 
 use super::program::{What, Written};
-use giro_tests::model::transfer::*;
-use giro_tests::model::{MAX, NewAccount, Transfer, account};
+use giro_checker::model::transfer::*;
+use giro_checker::model::{MAX, NewAccount, Transfer, account};
 
 const SECOND: i64 = 1_000_000;
 

@@ -1,13 +1,13 @@
 //! The array functions, spoken to in the model's words.
 
+use giro_checker::model::{
+    self, Applied, Balances, Judgement, Key, Reason, Snapshot, account, names, transfer,
+};
 use giro_ledger::{
     AccountRecord, ApplyTransfers, ArrayCall, CreateAccounts, Id, Lane, Metrics, NewAccount,
     Prepared, Transfer, TransferRecord, Verdict,
 };
 use giro_server::{Config, DatabaseUrl};
-use giro_tests::model::{
-    self, Applied, Balances, Judgement, Key, Reason, Snapshot, account, names, transfer,
-};
 use giro_tests::{Clock, TestDatabase, clock::moment, database::connect};
 use serde_json::{Map, Value, json};
 use std::time::Duration;

@@ -1,8 +1,8 @@
 //! What a plan refers to is found here: holds that are open, what was sent before, versions and times.
 
 use super::plan::{Base, Change, Item, Part, Request};
-use giro_tests::model::transfer::*;
-use giro_tests::model::{Account, Applied, Hold, Key, Model, NewAccount, State, Transfer};
+use giro_checker::model::transfer::*;
+use giro_checker::model::{Account, Applied, Hold, Key, Model, NewAccount, State, Transfer};
 use proptest::sample::Index;
 
 /// A transfer's key, debit and credit account, code and amount.

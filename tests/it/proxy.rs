@@ -1,8 +1,7 @@
 //! Against a real PostgreSQL: what each fault leaves behind on either side.
 
-use super::{Fault, Proxy, Target};
-use crate::database::connect;
-use crate::{TestDatabase, eventually};
+use giro_tests::database::connect;
+use giro_tests::{Fault, Proxy, Target, TestDatabase, eventually};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 use tokio_postgres::{Client, NoTls, Statement};

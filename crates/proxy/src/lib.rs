@@ -8,8 +8,6 @@ mod control;
 mod message;
 mod pipeline;
 mod session;
-#[cfg(test)]
-mod tests;
 
 pub use control::{Counts, Fault};
 

@@ -1,0 +1,30 @@
+//! Faults by hand and by storm: `giro-chaos --help`
+
+use clap::{Parser, Subcommand};
+use giro_tests::nemesis::Fault;
+use std::process::ExitCode;
+
+/// Breaks a Giro on a PostgreSQL of its own in every way there is, and says whether a promise broke.
+#[derive(Parser)]
+#[command(name = "giro-chaos")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the faults
+    Faults,
+}
+
+fn main() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Faults => {
+            for fault in Fault::ALL {
+                println!("{fault:?}");
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}
