@@ -2,7 +2,13 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use std::io;
+use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncReadExt};
+
+/// Of what is passed on without being read: a first packet, or a piece of an encrypted stream.
+pub(super) const OPAQUE: u8 = 0;
+/// How TLS begins when nobody asks for it first.
+const CLIENT_HELLO: u8 = 0x16;
 
 const PROTOCOL_3: u32 = 3 << 16;
 const CANCEL_REQUEST: u32 = 80_877_102;
@@ -20,6 +26,11 @@ pub(super) struct Message {
 }
 
 impl Message {
+    /// Bytes that are passed on without being read.
+    pub(super) fn opaque(bytes: Bytes) -> Self {
+        Self { tag: OPAQUE, bytes }
+    }
+
     /// The text fields at its beginning, without end; only for messages that begin with texts.
     pub(super) fn texts(&self) -> impl Iterator<Item = &[u8]> {
         self.bytes[5..].split(|byte| *byte == 0)
@@ -31,38 +42,59 @@ impl Message {
 pub(super) enum Opening {
     /// A request for encryption, which is answered by one byte.
     Encryption(Bytes),
+    /// Not a packet at all: encryption begins without a request.
+    Encrypted,
     /// A request to cancel what another connection does.
     Cancel(Bytes),
     /// The beginning of a session.
-    Startup { application_name: String, bytes: Bytes },
+    Startup { application_name: Arc<str>, bytes: Bytes },
 }
 
 /// Reads a stream message by message. Giving up a read loses nothing.
 pub(super) struct Messages<R> {
     stream: R,
     buffer: BytesMut,
+    /// Whether the stream is encrypted: what comes are pieces.
+    encrypted: bool,
 }
 
 impl<R: AsyncRead + Unpin> Messages<R> {
     pub(super) fn new(stream: R) -> Self {
-        Self { stream, buffer: BytesMut::with_capacity(64 * 1024) }
+        Self { stream, buffer: BytesMut::with_capacity(64 * 1024), encrypted: false }
+    }
+
+    /// The stream cannot be read from here on.
+    pub(super) fn encrypt(&mut self) {
+        self.encrypted = true;
+    }
+
+    /// The stream, and what has been read of it already.
+    pub(super) fn into_inner(self) -> (R, Bytes) {
+        (self.stream, self.buffer.freeze())
     }
 
     /// The next message, or nothing at the end of the stream.
     pub(super) async fn next(&mut self) -> io::Result<Option<Message>> {
+        if self.encrypted {
+            let more = self.fill(1).await?;
+            return Ok(more.then(|| Message::opaque(self.buffer.split().freeze())));
+        }
         let Some(bytes) = self.packet(1).await? else { return Ok(None) };
         Ok(Some(Message { tag: bytes[0], bytes }))
     }
 
     /// The next packet without a tag, or nothing at the end of the stream.
     pub(super) async fn opening(&mut self) -> io::Result<Option<Opening>> {
+        if self.fill(1).await? && self.buffer[0] == CLIENT_HELLO {
+            return Ok(Some(Opening::Encrypted));
+        }
         let Some(bytes) = self.packet(0).await? else { return Ok(None) };
         let code = bytes.get(4..8).map_or(0, |mut code| code.get_u32());
         match code {
             SSL_REQUEST | GSSENC_REQUEST => Ok(Some(Opening::Encryption(bytes))),
             CANCEL_REQUEST => Ok(Some(Opening::Cancel(bytes))),
             PROTOCOL_3.. if code >> 16 == 3 => {
-                let application_name = parameter(&bytes[8..], "application_name");
+                let application_name = parameter(&bytes[8..], "application_name").into();
                 Ok(Some(Opening::Startup { application_name, bytes }))
             }
             other => Err(io::Error::other(format!("a first packet of version {other:#x}"))),
@@ -132,10 +164,20 @@ mod tests {
         else {
             panic!("no startup");
         };
-        assert_eq!((application_name.as_str(), &bytes[..]), ("giro lane 1", &first[..]));
+        assert_eq!((&*application_name, &bytes[..]), ("giro lane 1", &first[..]));
         let query = messages.next().await.unwrap().unwrap();
         assert_eq!((query.tag, query.texts().next()), (b'Q', Some(&b";"[..])));
         assert_eq!(messages.next().await.unwrap().unwrap().tag, b'S');
+        assert_eq!(messages.next().await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_encrypted_stream_comes_in_pieces_as_they_arrive() {
+        let mut messages = Messages::new(&b"\x16\x03\x01hello"[..]);
+        assert_eq!(messages.opening().await.unwrap(), Some(Opening::Encrypted));
+        messages.encrypt();
+        let piece = Message::opaque(Bytes::from_static(b"\x16\x03\x01hello"));
+        assert_eq!(messages.next().await.unwrap(), Some(piece), "nothing of it is lost");
         assert_eq!(messages.next().await.unwrap(), None);
     }
 

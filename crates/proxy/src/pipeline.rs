@@ -1,9 +1,20 @@
 //! Which requests are under way in one session. A request ends with its Sync, or is a simple query; each
 //! is answered by one ReadyForQuery, in the same order.
 
-use super::message::Message;
+use super::message::{Message, OPAQUE};
 use bytes::Bytes;
 use std::collections::{HashSet, VecDeque};
+
+/// What a message of the client is to a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Its parameters.
+    Bind,
+    /// Its end.
+    Sync,
+    /// Something else, or no part of a call.
+    Other,
+}
 
 /// Follows one session in both directions.
 pub(super) struct Pipeline {
@@ -24,8 +35,11 @@ impl Pipeline {
         Self { calls, statements: HashSet::new(), bound: false, unanswered }
     }
 
-    /// Takes note of what the client sends; says whether it is the Sync that ends a call.
-    pub(super) fn request(&mut self, message: &Message) -> bool {
+    /// Takes note of what the client sends.
+    pub(super) fn request(&mut self, message: &Message) -> Part {
+        if message.tag == OPAQUE {
+            return Part::Other;
+        }
         let mut texts = message.texts();
         match message.tag {
             b'P' => {
@@ -37,16 +51,19 @@ impl Pipeline {
                     self.statements.remove(&name);
                 }
             }
-            b'B' => self.bound |= self.statements.contains(texts.nth(1).unwrap_or_default()),
+            b'B' if self.statements.contains(texts.nth(1).unwrap_or_default()) => {
+                self.bound = true;
+                return Part::Bind;
+            }
             b'Q' => self.unanswered.push_back(false),
             b'S' => {
                 let call = std::mem::take(&mut self.bound);
                 self.unanswered.push_back(call);
-                return call;
+                return if call { Part::Sync } else { Part::Other };
             }
             _ => {}
         }
-        false
+        Part::Other
     }
 
     /// Whether what PostgreSQL sends now belongs to a call.
@@ -68,7 +85,7 @@ impl Pipeline {
 }
 
 fn contains(text: &[u8], part: &[u8]) -> bool {
-    text.windows(part.len()).any(|window| window == part)
+    !part.is_empty() && text.windows(part.len()).any(|window| window == part)
 }
 
 #[cfg(test)]
@@ -81,18 +98,28 @@ mod tests {
     }
 
     #[test]
-    fn only_the_sync_behind_a_bound_call_ends_a_call() {
+    fn only_a_bound_call_has_parts() {
         let mut pipeline = Pipeline::new("giro.apply");
         let mut request = |tag, body: &[u8]| pipeline.request(&message(tag, body));
-        assert!(!request(b'P', b"s1\0SELECT giro.apply($1)\0\0\0"));
-        assert!(!request(b'S', b""), "prepared, not executed");
-        assert!(!request(b'B', b"\0s0\0\0\0\0\0\0\0"));
-        assert!(!request(b'E', b"\0\0\0\0\0"));
-        assert!(!request(b'S', b""), "another statement");
-        assert!(!request(b'B', b"\0s1\0\0\0\0\0\0\0"));
-        assert!(!request(b'E', b"\0\0\0\0\0"));
-        assert!(request(b'S', b""));
-        assert!(!request(b'Q', b"SELECT giro.apply()\0"), "not the array function's statement");
+        assert_eq!(request(b'P', b"s1\0SELECT giro.apply($1)\0\0\0"), Part::Other);
+        assert_eq!(request(b'S', b""), Part::Other, "prepared, not executed");
+        assert_eq!(request(b'B', b"\0s0\0\0\0\0\0\0\0"), Part::Other);
+        assert_eq!(request(b'E', b"\0\0\0\0\0"), Part::Other);
+        assert_eq!(request(b'S', b""), Part::Other, "another statement");
+        assert_eq!(request(b'B', b"\0s1\0\0\0\0\0\0\0"), Part::Bind);
+        assert_eq!(request(b'E', b"\0\0\0\0\0"), Part::Other);
+        assert_eq!(request(b'S', b""), Part::Sync);
+        let simple = request(b'Q', b"SELECT giro.apply()\0");
+        assert_eq!(simple, Part::Other, "not the array function's statement");
+    }
+
+    #[test]
+    fn without_a_name_nothing_is_a_call() {
+        let mut pipeline = Pipeline::new("");
+        let mut request = |tag, body: &[u8]| pipeline.request(&message(tag, body));
+        request(b'P', b"s1\0SELECT giro.apply($1)\0\0\0");
+        assert_eq!(request(b'B', b"\0s1\0\0\0\0\0\0\0"), Part::Other);
+        assert_eq!(request(b'S', b""), Part::Other);
     }
 
     #[test]

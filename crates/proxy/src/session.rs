@@ -1,13 +1,19 @@
 //! One session through the proxy: its first packets, then two directions at once.
 
-use super::control::{Control, Fault};
+use super::Upstream;
+use super::control::Control;
+use super::fault::Target;
+use super::line::line;
 use super::message::{Message, Messages, Opening};
-use super::pipeline::Pipeline;
-use super::{Target, Upstream};
+use super::pumps::{End, Pumps};
+use bytes::Bytes;
 use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, split};
-use tokio::net::{TcpStream, UnixStream};
+use std::pin::pin;
+use std::sync::Arc;
+use tokio::io::{AsyncWriteExt, BufWriter, ReadHalf, WriteHalf, copy_bidirectional, split};
+use tokio::net::TcpStream;
+
+use super::upstream::Stream;
 
 /// What every session of a proxy is made from.
 #[derive(Clone)]
@@ -17,164 +23,148 @@ pub(super) struct Session {
     pub(super) control: Arc<Control>,
 }
 
-/// How a session ends.
-#[derive(Debug, PartialEq, Eq)]
-enum End {
-    /// One side has closed, or both sides are to be cut.
-    Closed,
-    /// Only the client is cut: PostgreSQL finishes what it has.
-    Finish,
+/// One of the two connections.
+struct Side {
+    messages: Messages<ReadHalf<Box<dyn Stream>>>,
+    out: BufWriter<WriteHalf<Box<dyn Stream>>>,
 }
 
-type Far = Box<dyn Stream>;
-trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
-impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+/// What the first packets have said.
+struct Opened {
+    /// The `application_name`; empty when it cannot be read.
+    name: Arc<str>,
+    encrypted: bool,
+    /// What is to be sent before all else.
+    first: Option<Bytes>,
+}
 
 impl Session {
     /// From the client's first packet to the end. An error is the end of one side, and so of both.
     pub(super) async fn run(self, client: TcpStream) -> io::Result<()> {
-        let (near_in, mut near_out) = split(client);
-        let mut requests = Messages::new(near_in);
-        let (far_in, mut far_out) = split(self.upstream.connect().await?);
-        let mut replies = Messages::new(far_in);
-        let targeted = loop {
-            match requests.opening().await? {
-                None => return Ok(()),
+        client.set_nodelay(true)?;
+        let mut near = Side::new(Box::new(client));
+        let mut far = Side::new(self.upstream.connect().await?);
+        let Some(opened) = self.open(&mut near, &mut far).await? else { return Ok(()) };
+        let targeted = opened.encrypted || opened.name.contains(self.target.sessions);
+        if !targeted {
+            return untouched(near, far, opened).await;
+        }
+        if !self.lets_in(&opened) {
+            return Ok(());
+        }
+        if opened.encrypted {
+            near.messages.encrypt();
+            far.messages.encrypt();
+        }
+        if let Some(near) = self.carry(opened, near, &mut far).await? {
+            near.reset();
+            far.reset();
+        }
+        Ok(())
+    }
+
+    /// Up to the packet that says who the client is; nothing when there is no session.
+    async fn open(&self, near: &mut Side, far: &mut Side) -> io::Result<Option<Opened>> {
+        let encrypted = |first| Opened { name: "".into(), encrypted: true, first };
+        loop {
+            match near.messages.opening().await? {
+                None => return Ok(None),
                 Some(Opening::Encryption(bytes)) => {
-                    far_out.write_all(&bytes).await?;
-                    let answer = replies.byte().await?;
-                    assert_ne!(answer, b'S', "an encrypted session cannot be read");
-                    near_out.write_all(&[answer]).await?;
+                    far.send(&bytes).await?;
+                    let answer = far.messages.byte().await?;
+                    near.send(&[answer]).await?;
+                    if matches!(answer, b'S' | b'G') {
+                        return Ok(Some(encrypted(None)));
+                    }
                 }
+                Some(Opening::Encrypted) => return Ok(Some(encrypted(None))),
                 Some(Opening::Cancel(bytes)) => {
                     self.control.count(|counts| counts.cancels += 1);
-                    return far_out.write_all(&bytes).await;
+                    far.send(&bytes).await?;
+                    return Ok(None);
                 }
-                Some(Opening::Startup { application_name, bytes }) => {
-                    let targeted = application_name.contains(self.target.sessions);
-                    if targeted && !self.lets_in().await {
-                        return Ok(());
-                    }
-                    far_out.write_all(&bytes).await?;
-                    break targeted;
+                Some(Opening::Startup { application_name: name, bytes }) => {
+                    return Ok(Some(Opened { name, encrypted: false, first: Some(bytes) }));
                 }
             }
-        };
-        let pipeline = Mutex::new(Pipeline::new(self.target.calls));
-        let pumps = Pumps { control: targeted.then_some(&*self.control), pipeline: &pipeline };
+        }
+    }
+
+    fn lets_in(&self, opened: &Opened) -> bool {
+        let refusing = self.control.link().refusing;
+        self.control.count(|counts| {
+            counts.sessions += 1;
+            counts.encrypted += u64::from(opened.encrypted);
+            counts.refused += u64::from(refusing);
+        });
+        !refusing
+    }
+
+    /// Both directions, until the session ends; the client's side, when both sides are to be reset.
+    async fn carry(
+        &self,
+        opened: Opened,
+        mut near: Side,
+        far: &mut Side,
+    ) -> io::Result<Option<Side>> {
+        let control = &*self.control;
+        let pumps = Pumps::new(opened.name, control, self.target);
+        let (mut requests, mut requests_end) = line();
+        let (replies, mut replies_end) = line();
+        if let Some(first) = opened.first {
+            requests.put(Message::opaque(first), control).await;
+        }
+        let mut arriving = pin!(replies.take_in(&mut far.messages, control));
         let end = tokio::select! {
-            end = pumps.requests(&mut requests, &mut far_out) => end?,
-            end = pumps.replies(&mut replies, &mut near_out) => end?,
+            end = pumps.requests(&mut requests_end, &mut far.out) => end?,
+            end = pumps.replies(&mut replies_end, &mut near.out) => end?,
+            never = requests.take_in(&mut near.messages, control) => match never {},
+            never = &mut arriving => match never {},
         };
-        drop((requests, near_out));
-        if end == End::Finish {
-            pumps.drain(&mut replies).await?;
+        match end {
+            End::Closed => Ok(None),
+            End::Reset => Ok(Some(near)),
+            End::Finish => {
+                drop(near);
+                tokio::select! {
+                    drained = pumps.drain(&mut replies_end) => drained?,
+                    never = arriving => match never {},
+                }
+                Ok(None)
+            }
         }
-        Ok(())
-    }
-
-    async fn lets_in(&self) -> bool {
-        self.control.count(|counts| counts.sessions += 1);
-        if self.control.is_refusing() {
-            self.control.count(|counts| counts.refused += 1);
-            return false;
-        }
-        self.control.travel().await;
-        true
     }
 }
 
-impl Upstream {
-    async fn connect(&self) -> io::Result<Far> {
-        Ok(match self {
-            Self::Unix(path) => Box::new(UnixStream::connect(path).await?),
-            Self::Tcp(name, port) => Box::new(TcpStream::connect((name.as_str(), *port)).await?),
-        })
+impl Side {
+    fn new(stream: Box<dyn Stream>) -> Self {
+        let (read, write) = split(stream);
+        Self { messages: Messages::new(read), out: BufWriter::new(write) }
+    }
+
+    async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.out.write_all(bytes).await?;
+        self.out.flush().await
+    }
+
+    /// The connection, and what has been read of it already.
+    fn into_inner(self) -> (Box<dyn Stream>, Bytes) {
+        let (read, already) = self.messages.into_inner();
+        (read.unsplit(self.out.into_inner()), already)
+    }
+
+    /// Closes it as a reset does.
+    fn reset(self) {
+        self.into_inner().0.reset_when_closed();
     }
 }
 
-/// The two directions of a session. Without a control nothing happens to it.
-struct Pumps<'a> {
-    control: Option<&'a Control>,
-    pipeline: &'a Mutex<Pipeline>,
-}
-
-impl Pumps<'_> {
-    /// From the client to PostgreSQL.
-    async fn requests(
-        &self,
-        requests: &mut Messages<impl AsyncRead + Unpin>,
-        far: &mut (impl AsyncWrite + Unpin),
-    ) -> io::Result<End> {
-        while let Some(message) = requests.next().await? {
-            self.travel().await;
-            let ends_call = self.pipeline().request(&message);
-            if ends_call && let Some(control) = self.control {
-                control.count(|counts| counts.calls += 1);
-            }
-            if ends_call && self.fires(Fault::CutBeforeSync) {
-                return Ok(End::Closed);
-            }
-            far.write_all(&message.bytes).await?;
-            if ends_call && self.fires(Fault::CutAfterSync) {
-                return Ok(End::Finish);
-            }
-        }
-        Ok(End::Closed)
-    }
-
-    /// From PostgreSQL to the client.
-    async fn replies(
-        &self,
-        replies: &mut Messages<impl AsyncRead + Unpin>,
-        near: &mut (impl AsyncWrite + Unpin),
-    ) -> io::Result<End> {
-        while let Some(message) = replies.next().await? {
-            self.travel().await;
-            let of_call = self.pipeline().is_answering_a_call();
-            if of_call && is_result(&message) && self.fires(Fault::HalfClose) {
-                near.shutdown().await?;
-                self.drain(replies).await?;
-                // The other direction ends the session, when the client has closed its side too.
-                return std::future::pending().await;
-            }
-            near.write_all(&message.bytes).await?;
-            if of_call && message.tag == b'C' && self.fires(Fault::CutBeforeReady) {
-                // PostgreSQL has committed when it says that it is ready.
-                self.drain(replies).await?;
-                return Ok(End::Closed);
-            }
-            self.pipeline().reply(&message);
-        }
-        Ok(End::Closed)
-    }
-
-    /// Reads until PostgreSQL has answered everything that it has got.
-    async fn drain(&self, replies: &mut Messages<impl AsyncRead + Unpin>) -> io::Result<()> {
-        while !self.pipeline().is_idle()
-            && let Some(message) = replies.next().await?
-        {
-            self.pipeline().reply(&message);
-        }
-        Ok(())
-    }
-
-    async fn travel(&self) {
-        if let Some(control) = self.control {
-            control.travel().await;
-        }
-    }
-
-    fn fires(&self, fault: Fault) -> bool {
-        self.control.is_some_and(|control| control.fire(fault))
-    }
-
-    fn pipeline(&self) -> MutexGuard<'_, Pipeline> {
-        self.pipeline.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// BindComplete: what an executed call is answered with first.
-fn is_result(message: &Message) -> bool {
-    message.tag == b'2'
+/// A session that is no target: its bytes are passed on as they come.
+async fn untouched(near: Side, far: Side, opened: Opened) -> io::Result<()> {
+    let ((mut near, requests), (mut far, replies)) = (near.into_inner(), far.into_inner());
+    far.write_all(&opened.first.unwrap_or_default()).await?;
+    far.write_all(&requests).await?;
+    near.write_all(&replies).await?;
+    copy_bidirectional(&mut near, &mut far).await?;
+    Ok(())
 }
