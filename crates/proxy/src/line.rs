@@ -106,3 +106,64 @@ impl Exit {
         self.next.as_mut()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Waker};
+
+    /// Whether it is over at the first look.
+    fn is_ready<F: Future>(future: Pin<&mut F>) -> bool {
+        future.poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[tokio::test]
+    async fn what_is_under_way_has_a_bound() {
+        let control = Control::default();
+        control.change(|link| link.held = true);
+        let (mut entrance, mut exit) = line();
+        let message = Message::opaque(Bytes::from(vec![0; ROOM / 4 - OVERHEAD]));
+        for _ in 0..4 {
+            assert!(is_ready(pin!(entrance.put(message.clone(), &control))));
+        }
+        let mut fifth = pin!(entrance.put(message.clone(), &control));
+        assert!(!is_ready(fifth.as_mut()), "there is no room");
+        assert!(!is_ready(pin!(exit.next(&control))), "and nothing comes out");
+        assert_eq!(control.counts().held, 1);
+        control.change(|link| link.held = false);
+        assert_eq!(exit.next(&control).await, Some(message.clone()));
+        assert!(!is_ready(fifth.as_mut()), "it has not been dealt with");
+        exit.done();
+        assert!(is_ready(fifth));
+        for _ in 0..4 {
+            assert_eq!(exit.next(&control).await, Some(message.clone()));
+            exit.done();
+        }
+        assert_eq!(control.counts().held, 1, "a message is counted once");
+    }
+
+    #[tokio::test]
+    async fn one_message_may_be_larger_than_the_room() {
+        let control = Control::default();
+        let (mut entrance, mut exit) = line();
+        let message = Message::opaque(Bytes::from(vec![0; 2 * ROOM]));
+        entrance.put(message, &control).await;
+        let next = Message::opaque(Bytes::from_static(b"next"));
+        assert!(!is_ready(pin!(entrance.put(next, &control))));
+        assert!(exit.next(&control).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn giving_up_loses_nothing() {
+        let control = Control::default();
+        control.change(|link| link.delay = std::time::Duration::from_secs(3600));
+        let (mut entrance, mut exit) = line();
+        let message = Message::opaque(Bytes::from_static(b"later"));
+        entrance.put(message.clone(), &control).await;
+        assert!(!is_ready(pin!(exit.next(&control))));
+        assert!(!exit.has_more(), "it is not due");
+        assert_eq!(exit.next_at_once().await, Some(message));
+    }
+}

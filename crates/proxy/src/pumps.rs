@@ -218,3 +218,54 @@ impl Rows {
 fn is_result(message: &Message) -> bool {
     message.tag == b'2'
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// Every write that comes.
+    struct Writes(Vec<Vec<u8>>);
+
+    impl AsyncWrite for Writes {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.0.push(bytes.to_vec());
+            Poll::Ready(Ok(bytes.len()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    #[tokio::test]
+    async fn each_slice_is_a_write_of_its_own() {
+        let control = Control::default();
+        let pumps = Pumps::new("lane".into(), &control, Target::LANES);
+        for (slice, rate, expected) in [
+            (0, 0, &["message"][..]),
+            (1, 0, &["m", "e", "s", "s", "a", "g", "e"]),
+            (3, 0, &["mes", "sag", "e"]),
+            (0, 500, &["messa", "ge"]),
+            (1, 1_000_000, &["m", "e", "s", "s", "a", "g", "e"]),
+        ] {
+            control.change(|link| (link.slice, link.rate) = (slice, rate));
+            let mut writes = BufWriter::new(Writes(Vec::new()));
+            pumps.deliver(Way::There, b"message", &mut writes).await.unwrap();
+            writes.flush().await.unwrap();
+            let expected: Vec<_> = expected.iter().map(|text| text.as_bytes().to_vec()).collect();
+            assert_eq!(writes.into_inner().0, expected, "{slice} {rate}");
+        }
+        let counts = control.counts();
+        assert_eq!((counts.sliced, counts.limited), (3, 2));
+    }
+}

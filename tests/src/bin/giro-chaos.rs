@@ -1,6 +1,7 @@
 //! Faults by hand and by storm: `giro-chaos --help`
 
 use clap::{Parser, Subcommand};
+use giro_tests::chaos::proxy_command;
 use giro_tests::nemesis::Fault;
 use std::process::ExitCode;
 
@@ -16,6 +17,8 @@ struct Arguments {
 enum Command {
     /// List the faults
     Faults,
+    /// Stand between Giro and PostgreSQL as a bad network
+    Proxy(Box<proxy_command::Arguments>),
 }
 
 fn main() -> ExitCode {
@@ -26,5 +29,6 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        Command::Proxy(arguments) => proxy_command::run(*arguments),
     }
 }
