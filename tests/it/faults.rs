@@ -5,6 +5,7 @@ mod catalogue;
 mod crashes;
 mod drain;
 mod hangs;
+mod links;
 mod locks;
 mod poison;
 mod sessions;

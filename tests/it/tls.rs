@@ -3,7 +3,7 @@
 use giro_ledger::{Connector, schema::migrate};
 use giro_server::{App, Config, DatabaseUrl};
 use giro_tests::cluster::{self, TestCluster};
-use giro_tests::{TestDatabase, TestServer, database::connect, eventually};
+use giro_tests::{Fault, Proxy, Target, TestDatabase, TestServer, database::connect, eventually};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
@@ -195,6 +195,32 @@ async fn everything_goes_by_tls_when_the_url_says_so() {
     let all = "SELECT count(*) FROM pg_stat_activity WHERE usename = 'giro_app'";
     assert!(server.database.number(all).await >= 2);
     assert_eq!(server.database.number(plain).await, 0);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn the_fault_proxy_passes_what_it_cannot_read_and_still_delays_it() {
+    let mut secured = Secured::start().await;
+    let direct = secured.url("giro_app", "127.0.0.1", "sslmode=require");
+    eventually("the server has TLS", async || failure(&direct).await.is_empty()).await;
+    let proxy = Proxy::start(&direct, Target::LANES).await;
+    proxy.arm(Fault::CutBeforeSync);
+    let port = proxy.url().rsplit([':', '/']).nth(1).unwrap();
+    secured.database.server_url =
+        format!("postgresql://giro_app:{SECRET}@127.0.0.1:{port}/giro?sslmode=require");
+    let server = TestServer::on(secured.database, |_| {}).await;
+    proxy.slice(1);
+    proxy.delay(Duration::from_millis(1));
+    server.accounts(2).await;
+    let transfer = serde_json::json!(
+        {"id": 1, "debit_account": 1, "credit_account": 2, "amount": 1}
+    );
+    let reply = server.client.post("/transfer", &transfer).await;
+    assert_eq!(reply.outcome(), "applied", "{}", reply.text);
+    let counts = proxy.counts();
+    assert!(counts.encrypted >= 2 && counts.encrypted == counts.sessions, "{counts:?}");
+    assert!(counts.sliced > 0 && counts.delayed > 0, "{counts:?}");
+    assert_eq!((counts.calls, proxy.fired(Fault::CutBeforeSync)), (0, 0), "nothing was read");
     server.stop().await;
 }
 

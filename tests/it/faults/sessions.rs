@@ -80,7 +80,7 @@ async fn without_a_database_nothing_is_accepted_and_the_server_heals_by_itself()
 
 /// Cuts busy sessions again and again, each at this moment of a call; how many transfers were sent to
 /// the database again although they had been decided.
-async fn cut_under_load(fault: Fault, cuts: u64, in_flight: usize) -> i64 {
+pub(super) async fn cut_under_load(fault: Fault, cuts: u64, in_flight: usize) -> i64 {
     let database = TestDatabase::new().await;
     let proxy = Proxy::start(&database.server_url, Target::LANES).await;
     let server = TestServer::on(database, |config| {
