@@ -1,8 +1,10 @@
-//! Runs a command beside one server with a few accounts: `with-server COMMAND…`
+//! Runs a command beside one server with a few accounts: `with-server [--slow] COMMAND…`
 
-use giro_tests::TestServer;
+use giro_server::DatabaseUrl;
+use giro_tests::{Proxy, Target, TestDatabase, TestServer};
 use serde_json::json;
 use std::process::ExitCode;
+use std::time::Duration;
 use tokio::process::Command;
 
 /// Where the command finds the server.
@@ -10,12 +12,17 @@ const URL_VARIABLE: &str = "GIRO_TEST_SERVER";
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = std::env::args_os().skip(1).peekable();
+    let slow = arguments.next_if(|first| first == "--slow").is_some();
     let Some(program) = arguments.next() else {
-        eprintln!("usage: with-server COMMAND [ARGUMENT …]");
+        eprintln!("usage: with-server [--slow] COMMAND [ARGUMENT …]");
         return ExitCode::FAILURE;
     };
-    let server = TestServer::start().await;
+    let database = TestDatabase::new().await;
+    let network = if slow { Some(slow_network(&database).await) } else { None };
+    let url = network.as_ref().map_or(&*database.server_url, Proxy::url).to_owned();
+    let server =
+        TestServer::on(database, |config| config.database.url = Some(DatabaseUrl::from(url))).await;
     let accounts = json!([
         {"id": 1, "flags": ["debits_must_not_exceed_credits"], "overdraft_limit": "1000000"},
         {"id": 2, "flags": ["history"]},
@@ -28,6 +35,11 @@ async fn main() -> ExitCode {
     let transfers = server.database.number("SELECT count(*) FROM giro.transfers").await;
     let refused = server.database.number("SELECT count(*) FROM giro.rejections").await;
     eprintln!("{transfers} transfers applied, {refused} refused for good");
+    if let Some(network) = network {
+        let counts = network.counts();
+        eprintln!("{} messages were delayed, and {} sliced", counts.delayed, counts.sliced);
+        assert!(counts.delayed > 0 && counts.sliced > 0, "nothing went through the slow network");
+    }
     server.database.assert_consistent().await;
     server.stop().await;
     match status {
@@ -37,4 +49,13 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Between the server and its database: a few milliseconds away, and every message in single bytes.
+async fn slow_network(database: &TestDatabase) -> Proxy {
+    let network = Proxy::start(&database.server_url, Target::NETWORK).await;
+    network.delay(Duration::from_millis(2));
+    network.jitter(Duration::from_millis(2));
+    network.slice(1);
+    network
 }
