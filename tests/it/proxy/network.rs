@@ -38,9 +38,9 @@ async fn a_delay_of_less_than_a_millisecond_is_one() {
     let lane = behind.marker("lane").await;
     behind.proxy.delay(Duration::from_micros(500));
     let mut fastest = Duration::MAX;
-    for mark in 0..20 {
+    for _ in 0..50 {
         let started = Instant::now();
-        lane.mark(mark).await.unwrap();
+        lane.client.simple_query("").await.unwrap();
         fastest = fastest.min(started.elapsed());
     }
     println!("a round trip takes at least {fastest:?}");
