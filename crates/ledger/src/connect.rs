@@ -121,6 +121,31 @@ impl Connector {
         }
         Ok(self.0.open(name, Purpose::Inspect(wanted)).await?.0)
     }
+
+    /// A session to look at a database with that may be unfit in any way: on the primary if there is
+    /// one, else on any host. `plain`: without the settings of a server's sessions.
+    pub(crate) async fn examine(&self, name: &str, plain: bool) -> Result<Session, ConnectError> {
+        if let Ok((session, _)) = self.0.open(name, Purpose::Examine { primary: true, plain }).await
+        {
+            return Ok(session);
+        }
+        Ok(self.0.open(name, Purpose::Examine { primary: false, plain }).await?.0)
+    }
+
+    /// The time-outs of its sessions: of a statement, and of a wait for a lock.
+    pub(crate) fn session_timeouts(&self) -> (Duration, Duration) {
+        (self.0.statement_timeout, self.0.lock_timeout)
+    }
+
+    /// The port of the one host that the URL names.
+    pub(crate) fn only_port(&self) -> Option<u16> {
+        self.0.only_port()
+    }
+
+    /// The URL asks for a host that takes no writes.
+    pub(crate) fn wants_standby(&self) -> bool {
+        matches!(self.0.target.attrs, SessionAttrs::Standby | SessionAttrs::PreferStandby)
+    }
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@
 //! | `readers` | reads by SQL, and dry runs, on a pool of sessions that cannot write |
 //! | `connect`, `schema` | sessions by way of a URL, TLS and several hosts; the schema they expect |
 //! | `verify` | the audit of a whole ledger |
+//! | `doctor` | what hurts a database, or will, and what to do about it |
 //!
 //! Invariants:
 //! - Nobody is answered before the end of the reply, which comes after the commit.
@@ -29,6 +30,7 @@ mod call;
 mod connect;
 mod create_accounts;
 mod describe;
+pub mod doctor;
 mod expiry;
 mod failure;
 mod field;

@@ -1,4 +1,4 @@
-use crate::commands::{bench, config, dev, healthcheck, migrate, openapi, serve, verify};
+use crate::commands::{bench, config, dev, doctor, healthcheck, migrate, openapi, serve, verify};
 use crate::config::{Overrides, load};
 use crate::telemetry;
 use clap::{Parser, Subcommand};
@@ -33,6 +33,8 @@ enum Command {
     Bench(bench::Args),
     /// Audit a database; exit 1 on a finding, 2 if it could not be looked at
     Verify(verify::Args),
+    /// Say what hurts a database; exit 1 on a warning, 3 on something critical, 2 if it could not look
+    Doctor(doctor::Args),
     /// Print the API's description, as /openapi.json has it
     Openapi,
     /// Exit 0 if the server on this machine is alive
@@ -44,6 +46,7 @@ impl Command {
     fn failure(&self) -> ExitCode {
         match self {
             Self::Verify(_) => ExitCode::from(verify::NOT_LOOKED),
+            Self::Doctor(_) => ExitCode::from(doctor::NOT_LOOKED),
             _ => ExitCode::FAILURE,
         }
     }
@@ -77,6 +80,7 @@ pub fn run() -> ExitCode {
             Command::Config(args) => config::run(&args, &settings),
             Command::Bench(args) => bench::run(args, settings).await,
             Command::Verify(args) => verify::run(args, settings).await,
+            Command::Doctor(args) => doctor::run(args, settings).await,
             Command::Openapi => openapi::run(&settings),
             Command::Healthcheck => healthcheck::run(settings).await,
         }

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 pub(crate) mod bench;
 pub(crate) mod config;
 pub(crate) mod dev;
+pub(crate) mod doctor;
 pub(crate) mod healthcheck;
 pub(crate) mod migrate;
 pub(crate) mod openapi;

@@ -41,6 +41,15 @@ pub(super) enum Purpose {
     Inspect(SessionAttrs),
     /// Any, for a look at its timeline.
     Survey,
+    /// Whatever is wrong with it; `primary`: the one that a server would write to. `plain`: without the
+    /// settings of a server's sessions.
+    Examine { primary: bool, plain: bool },
+}
+
+impl Purpose {
+    fn wants_primary(self) -> bool {
+        !matches!(self, Self::Inspect(_) | Self::Examine { primary: false, .. })
+    }
 }
 
 /// A session, and what it turned out to be where that matters.
@@ -49,7 +58,7 @@ pub(super) type Opened = (Session, Option<Peer>);
 impl Reach {
     /// A session on the first host that will do.
     pub(super) async fn open(&self, name: &str, purpose: Purpose) -> Result<Opened, ConnectError> {
-        let wants_primary = !matches!(purpose, Purpose::Inspect(_));
+        let wants_primary = purpose.wants_primary();
         if wants_primary && self.target.attrs == SessionAttrs::Standby {
             return Err(ConnectError::StandbyAsked);
         }
@@ -114,7 +123,11 @@ impl Reach {
         name: &str,
         purpose: Purpose,
     ) -> Result<Opened, ConnectError> {
-        let mut session = self.session(host, address, name).await?;
+        let plain = matches!(purpose, Purpose::Examine { plain: true, .. });
+        let mut session = self.session(host, address, name, plain).await?;
+        if matches!(purpose, Purpose::Examine { primary: false, .. }) {
+            return Ok((session, None));
+        }
         let look = Look::at(&session).await?;
         match (purpose, look.refuses_writes()) {
             (Purpose::Inspect(SessionAttrs::Standby), None) => {
@@ -130,7 +143,7 @@ impl Reach {
         }
         let Some(lineage) = look.lineage() else { return Err(ConnectError::InRecovery) };
         self.highest.admit(lineage, &session.lineage)?;
-        if matches!(purpose, Purpose::Survey | Purpose::Migrate) {
+        if matches!(purpose, Purpose::Survey | Purpose::Migrate | Purpose::Examine { .. }) {
             return Ok((session, None));
         }
         if purpose == Purpose::Write {
@@ -148,8 +161,12 @@ impl Reach {
         host: &Host,
         address: Option<IpAddr>,
         name: &str,
+        plain: bool,
     ) -> Result<Session, ConnectError> {
         let mut config = self.target.config.clone();
+        if plain {
+            config.options("");
+        }
         config.application_name(name).port(host.port);
         match &host.place {
             Place::Unix(path) => config.host_path(path),
@@ -198,6 +215,14 @@ impl Reach {
             config.password(password);
         }
         Ok(password.is_some())
+    }
+
+    /// The port of the one host that the URL names.
+    pub(super) fn only_port(&self) -> Option<u16> {
+        match &self.hosts.in_order()[..] {
+            [tried] => Some(tried.host.port),
+            _ => None,
+        }
     }
 
     pub(super) fn warn_of_weak_tls(&self) {

@@ -1,0 +1,251 @@
+//! What hangs on the tables: indexes, triggers, rules and constraints, compared with the migrations.
+
+use super::check::Check;
+use super::patient::Patient;
+use super::report::{Finding, Severity};
+use tokio_postgres::types::Type;
+
+/// What makes each index, in the order of the tables.
+const INDEXES: [(&str, &str); 18] = [
+    ("account_state_pkey", "ALTER TABLE giro.account_state ADD PRIMARY KEY (ledger, id);"),
+    ("account_details_pkey", "ALTER TABLE giro.account_details ADD PRIMARY KEY (ledger, id);"),
+    ("decisions_pkey", "ALTER TABLE giro.decisions ADD PRIMARY KEY (ledger, id);"),
+    (
+        "decisions_resolution",
+        "CREATE UNIQUE INDEX decisions_resolution ON giro.decisions (ledger, pending_id) \
+         WHERE pending_id IS NOT NULL AND reason IS NULL;",
+    ),
+    (
+        "decisions_debits",
+        "CREATE INDEX decisions_debits ON giro.decisions (ledger, debit_account, seq) \
+         WHERE reason IS NULL AND debit_account IS NOT NULL;",
+    ),
+    (
+        "decisions_credits",
+        "CREATE INDEX decisions_credits ON giro.decisions (ledger, credit_account, seq) \
+         WHERE reason IS NULL AND credit_account IS NOT NULL;",
+    ),
+    (
+        "decisions_order",
+        "CREATE INDEX decisions_order ON giro.decisions (ledger, seq) \
+         WHERE reason IS NULL AND seq > 0;",
+    ),
+    ("batches_pkey", "ALTER TABLE giro.batches ADD PRIMARY KEY (shard, id);"),
+    (
+        "account_balances_pkey",
+        "ALTER TABLE giro.account_balances ADD PRIMARY KEY (ledger, account, seq);",
+    ),
+    (
+        "account_balances_created_at",
+        "CREATE INDEX account_balances_created_at ON giro.account_balances \
+         (ledger, account, created_at, seq);",
+    ),
+    ("function_set_pkey", "ALTER TABLE giro.function_set ADD PRIMARY KEY (only_row);"),
+    ("open_holds_pkey", "ALTER TABLE giro.open_holds ADD PRIMARY KEY (ledger, id);"),
+    (
+        "open_holds_expires_at",
+        "CREATE INDEX open_holds_expires_at ON giro.open_holds (expires_at);",
+    ),
+    ("expirations_pkey", "ALTER TABLE giro.expirations ADD PRIMARY KEY (ledger, id);"),
+    ("hold_chains_pkey", "ALTER TABLE giro.hold_chains ADD PRIMARY KEY (ledger, id);"),
+    (
+        "hold_chains_members",
+        "CREATE INDEX hold_chains_members ON giro.hold_chains (chain_ledger, chain_id, place);",
+    ),
+    ("imports_pkey", "ALTER TABLE giro.imports ADD PRIMARY KEY (ledger, kind);"),
+    ("migrations_pkey", "ALTER TABLE giro.migrations ADD PRIMARY KEY (version);"),
+];
+
+const APPEND_ONLY: [&str; 5] =
+    ["decisions", "batches", "account_balances", "expirations", "hold_chains"];
+
+const CHECKS: [&str; 5] = [
+    "account_state_ledger_check",
+    "account_state_code_check",
+    "batches_kind_check",
+    "function_set_only_row_check",
+    "imports_kind_check",
+];
+
+/// Columns that a transfer changes.
+const CHANGED: [&str; 7] = [
+    "debits_pending",
+    "debits_posted",
+    "credits_pending",
+    "credits_posted",
+    "version",
+    "changed_at",
+    "flags",
+];
+
+const INDEXES_SQL: &str = "
+SELECT i.relname::text, t.relname::text, x.indisvalid AND x.indisready, pg_get_indexdef(x.indexrelid),
+       ARRAY(SELECT a.attname::text FROM pg_depend d
+               JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = d.refobjsubid
+              WHERE d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid
+                AND d.refclassid = 'pg_class'::regclass AND d.refobjid = x.indrelid
+                AND d.refobjsubid > 0
+             UNION
+             SELECT a.attname::text FROM pg_attribute a
+              WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::int2[]))
+  FROM pg_index x
+  JOIN pg_class i ON i.oid = x.indexrelid
+  JOIN pg_class t ON t.oid = x.indrelid
+ WHERE t.relnamespace = to_regnamespace('giro') AND t.relkind = 'r'
+ ORDER BY 2, 1";
+
+const TRIGGERS_SQL: &str = "
+SELECT t.relname::text, g.tgname::text, g.tgenabled::text,
+       (SELECT n.nspname || '.' || p.proname FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
+         WHERE p.oid = g.tgfoid)
+  FROM pg_trigger g JOIN pg_class t ON t.oid = g.tgrelid
+ WHERE t.relnamespace = to_regnamespace('giro') AND NOT g.tgisinternal
+UNION ALL
+SELECT t.relname::text, r.rulename::text, 'rule', NULL
+  FROM pg_rewrite r JOIN pg_class t ON t.oid = r.ev_class
+ WHERE t.relnamespace = to_regnamespace('giro') AND t.relkind = 'r'
+ ORDER BY 1, 2";
+
+/// PostgreSQL 18 lists NOT NULL as well: only checks and foreign keys are asked for.
+const CONSTRAINTS_SQL: &str = "
+SELECT c.conname::text, c.conrelid::regclass::text, c.contype::text,
+       pg_get_constraintdef(c.oid), f.relname::text
+  FROM pg_constraint c
+  LEFT JOIN pg_class t ON t.oid = c.conrelid
+  LEFT JOIN pg_class f ON f.oid = c.confrelid
+ WHERE to_regnamespace('giro') IN (t.relnamespace, f.relnamespace) AND c.contype IN ('c', 'f')
+   AND t.relkind IN ('r', 'p') AND NOT (c.contype = 'c' AND c.conname = ANY ($1))
+ ORDER BY 2, 1 LIMIT 100";
+
+pub(super) async fn look(patient: &mut Patient<'_>) {
+    indexes(patient).await;
+    triggers(patient).await;
+    let checks = &CHECKS[..];
+    let parameters = [(&checks as _, Type::TEXT_ARRAY)];
+    let constraints = patient.ask_with(&[Check::ConstraintExtra], CONSTRAINTS_SQL, &parameters);
+    for row in constraints.await.unwrap_or_default() {
+        let (name, table, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let (definition, onto): (String, Option<String>) = (row.get(3), row.get(4));
+        let remedy = match (kind.as_str(), onto) {
+            ("f", Some(onto)) if onto == "account_state" => {
+                "Every row that refers to an account takes a share lock on it, for which batches wait, and \
+                 multixact ids. Drop it, and check in your own function that the account exists."
+            }
+            ("f", _) => {
+                "It takes locks that batches wait for. Drop it, or be sure that it is rare."
+            }
+            _ => {
+                "What it refuses fails a batch, which is then cut in two until the culprit is alone \
+                 (422 refused_by_database). Drop it, or express it as a limit of the account."
+            }
+        };
+        let evidence = format!("{name} on {table}: {definition}");
+        let finding = Finding::new(Check::ConstraintExtra, Severity::Warning, evidence);
+        let drop =
+            format!("ALTER TABLE {table} DROP CONSTRAINT {};", super::patient::quoted(&name));
+        patient.add(finding.remedy(remedy).sql(drop));
+    }
+}
+
+async fn indexes(patient: &mut Patient<'_>) {
+    let checks = [Check::IndexMissing, Check::IndexExtra];
+    let Some(rows) = patient.ask(&checks, INDEXES_SQL).await else { return };
+    let sound = |name: &str| rows.iter().any(|row| row.get::<_, &str>(0) == name && row.get(2));
+    for (name, make) in INDEXES.iter().filter(|(name, _)| !sound(name)) {
+        let invalid = rows.iter().any(|row| row.get::<_, &str>(0) == *name);
+        let evidence = format!("{name} is {}", if invalid { "invalid" } else { "gone" });
+        let finding = Finding::new(Check::IndexMissing, Severity::Critical, evidence).remedy(
+            "Stop the servers first if it is a primary key or decisions_resolution: they are what gives an \
+             id one answer. Make it again, and let `giro verify` look at what was written meanwhile.",
+        );
+        patient.add(finding.sql(match invalid {
+            true => format!("REINDEX INDEX giro.{name};"),
+            false => (*make).to_owned(),
+        }));
+    }
+    for row in
+        rows.iter().filter(|row| !INDEXES.iter().any(|(name, _)| *name == row.get::<_, &str>(0)))
+    {
+        let (name, table): (&str, &str) = (row.get(0), row.get(1));
+        let (definition, columns): (&str, Vec<String>) = (row.get(3), row.get(4));
+        let changed = columns.iter().any(|column| CHANGED.contains(&column.as_str()));
+        let (severity, remedy) = match table == "account_state" && changed {
+            true => (
+                Severity::Critical,
+                "No update of a balance can stay on its page (HOT) while there is an index on what it \
+                 changes: every batch writes all indexes, and hot rows bloat. Drop it; for a ranking by \
+                 balance, copy balances into a table of your own.",
+            ),
+            false => (
+                Severity::Notice,
+                "Every batch writes it. Keep it if reads need it, as with a GIN index on metadata.",
+            ),
+        };
+        let finding =
+            Finding::new(Check::IndexExtra, severity, format!("on giro.{table}: {definition}"));
+        let drop = format!("DROP INDEX CONCURRENTLY giro.{};", super::patient::quoted(name));
+        patient.add(finding.remedy(remedy).sql(drop));
+    }
+}
+
+async fn triggers(patient: &mut Patient<'_>) {
+    let checks = [Check::AppendOnlyOff, Check::TriggerExtra];
+    let Some(rows) = patient.ask(&checks, TRIGGERS_SQL).await else { return };
+    let is = |row: &tokio_postgres::Row, table: &str, name: &str| {
+        row.get::<_, &str>(0) == table && row.get::<_, &str>(1) == name
+    };
+    let wanted = APPEND_ONLY.iter().flat_map(|table| {
+        [
+            ("append_only_rows", "UPDATE OR DELETE", "ROW"),
+            ("append_only_table", "TRUNCATE", "STATEMENT"),
+        ]
+        .map(|(name, events, each)| (*table, name, events, each))
+    });
+    for (table, name, events, each) in wanted.clone() {
+        let found = rows.iter().find(|row| is(row, table, name));
+        let intact = |row: &&tokio_postgres::Row| {
+            row.get::<_, Option<&str>>(3) == Some("giro.refuse_change")
+        };
+        let state = found.filter(intact).map(|row| row.get::<_, &str>(2));
+        if state == Some("A") {
+            continue;
+        }
+        let enable = format!("ALTER TABLE giro.{table} ENABLE ALWAYS TRIGGER {name};");
+        let (what, sql) = match state {
+            Some("D") => ("disabled", enable),
+            Some(_) => ("off while replication applies", enable),
+            None => (
+                "gone",
+                format!(
+                    "CREATE OR REPLACE TRIGGER {name} BEFORE {events} ON giro.{table} FOR EACH {each} \
+                     EXECUTE FUNCTION giro.refuse_change(); {enable}"
+                ),
+            ),
+        };
+        let finding = Finding::new(
+            Check::AppendOnlyOff,
+            Severity::Critical,
+            format!("{name} on giro.{table} is {what}"),
+        );
+        let remedy = "Somebody could change history, and perhaps has: enable it, then let `giro verify` look, \
+                      and find out who. Keep the owner's login for `giro migrate`.";
+        patient.add(finding.remedy(remedy).sql(sql));
+    }
+    for row in &rows {
+        let (table, name): (&str, &str) = (row.get(0), row.get(1));
+        if wanted.clone().any(|(table, name, ..)| is(row, table, name)) {
+            continue;
+        }
+        let kind = if row.get::<_, &str>(2) == "rule" { "RULE" } else { "TRIGGER" };
+        let calls = row.get::<_, Option<&str>>(3).map(|it| format!(", calls {it}"));
+        let evidence = format!("{kind} {name} on giro.{table}{}", calls.unwrap_or_default());
+        let finding = Finding::new(Check::TriggerExtra, Severity::Warning, evidence).remedy(
+            "It runs within every batch, while the accounts are locked: what it costs, all callers pay, and \
+             what it raises fails them (422 refused_by_database). Rather read giro.transfers by seq, or use \
+             logical decoding.",
+        );
+        patient.add(
+            finding.sql(format!("DROP {kind} {} ON giro.{table};", super::patient::quoted(name))),
+        );
+    }
+}

@@ -1,0 +1,193 @@
+//! Whether the schema is this program's, and who may do what in it.
+
+use super::check::Check;
+use super::patient::{Patient, quoted};
+use super::report::{Finding, NotLooked, Severity};
+use crate::schema::{self, SchemaError};
+use tokio_postgres::types::Type;
+
+const MIGRATE: &str = "-- Not SQL: DATABASE_URL=<the owner's> giro migrate";
+
+/// As sql/grants.sql has them.
+const FUNCTIONS: [&str; 7] = [
+    "apply_transfers",
+    "create_accounts",
+    "expire_holds",
+    "settled_seq",
+    "seq_at",
+    "metadata_matches",
+    "flag_names",
+];
+const VIEWS: [&str; 9] = [
+    "accounts",
+    "balances",
+    "transfers",
+    "entries",
+    "balance_history",
+    "rejections",
+    "expired_holds",
+    "batch_log",
+    "schema_info",
+];
+
+const LACKS: &str = "
+WITH server AS (SELECT oid FROM pg_roles WHERE rolname = 'giro_server'),
+     giro AS (SELECT oid FROM pg_namespace WHERE nspname = 'giro')
+SELECT 'ROLE', 'giro_server' WHERE NOT EXISTS (SELECT FROM server)
+UNION ALL
+SELECT 'USAGE', 'SCHEMA giro' FROM server, giro WHERE NOT has_schema_privilege(server.oid, giro.oid, 'USAGE')
+UNION ALL
+SELECT 'EXECUTE', 'FUNCTION giro.' || p.proname
+  FROM server, giro, pg_proc p
+ WHERE p.pronamespace = giro.oid AND p.proname = ANY ($1)
+   AND NOT has_function_privilege(server.oid, p.oid, 'EXECUTE')
+UNION ALL
+SELECT 'SELECT', 'giro.' || c.relname
+  FROM server, giro, pg_class c
+ WHERE c.relnamespace = giro.oid AND c.relname = ANY ($2)
+   AND NOT has_table_privilege(server.oid, c.oid, 'SELECT')";
+
+const EXTRA: &str = "
+SELECT coalesce(r.rolname, 'PUBLIC')::text, string_agg(DISTINCT x.privilege, ', '), x.object, x.kind
+  FROM (SELECT c.relname::text AS object, 'TABLE' AS kind, c.relowner AS owner, a.grantee,
+               a.privilege_type AS privilege
+          FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
+         WHERE c.relnamespace = to_regnamespace('giro') AND c.relkind = 'r'
+           AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES')
+        UNION ALL
+        SELECT p.proname::text, 'FUNCTION', p.proowner, a.grantee, a.privilege_type
+          FROM pg_proc p
+         CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+         WHERE p.pronamespace = to_regnamespace('giro') AND a.grantee = 0) AS x
+  LEFT JOIN pg_roles r ON r.oid = x.grantee
+ WHERE x.grantee <> x.owner
+ GROUP BY 1, 3, 4 ORDER BY 1, 3 LIMIT 100";
+
+/// Who may be a server: who looks, who was made a member, and who is there as one.
+const ROLES: &str = "
+SELECT r.rolname::text, r.rolname = current_user AND NOT u.used,
+       concat_ws(', ', CASE WHEN r.rolsuper THEN 'is a superuser' END,
+                 CASE WHEN r.rolcreaterole THEN 'may make roles' END,
+                 CASE WHEN r.rolcreatedb THEN 'may make databases' END,
+                 CASE WHEN r.rolbypassrls THEN 'passes row security' END,
+                 CASE WHEN NOT r.rolsuper AND EXISTS (
+                          SELECT FROM pg_namespace n
+                           WHERE n.nspname = 'giro' AND pg_has_role(r.oid, n.nspowner, 'MEMBER'))
+                      THEN 'owns the schema' END) AS may
+  FROM pg_roles r
+ CROSS JOIN LATERAL (SELECT
+       EXISTS (SELECT FROM pg_auth_members m JOIN pg_roles g ON g.oid = m.roleid
+                WHERE g.rolname = 'giro_server' AND m.member = r.oid AND NOT m.admin_option)
+       OR EXISTS (SELECT FROM pg_stat_activity a
+                   WHERE a.usesysid = r.oid AND a.application_name LIKE 'giro lane%'
+                     AND a.datname = current_database()) AS used) AS u
+ WHERE r.rolcanlogin AND (u.used OR r.rolname = current_user)
+ ORDER BY 2, 1 LIMIT 50";
+
+pub(super) async fn look(patient: &mut Patient<'_>) {
+    schema_fits(patient).await;
+    let encoding = "SELECT current_setting('server_encoding')";
+    for row in patient.ask(&[Check::NotUtf8], encoding).await.unwrap_or_default() {
+        let encoding: String = row.get(0);
+        if encoding != "UTF8" {
+            let evidence = format!("server_encoding = {encoding}");
+            let finding = Finding::new(Check::NotUtf8, Severity::Critical, evidence).remedy(
+                "Giro refuses it: one text could fail a whole batch. Make another database, and move what is \
+                 in this one by pg_dump.",
+            );
+            patient.add(finding.sql("CREATE DATABASE giro ENCODING 'UTF8' TEMPLATE template0;"));
+        }
+    }
+    for row in patient.ask(&[Check::RolePrivileged], ROLES).await.unwrap_or_default() {
+        let (role, only_looks, may): (String, bool, String) = (row.get(0), row.get(1), row.get(2));
+        if may.is_empty() {
+            continue;
+        }
+        let (severity, who) = match only_looks {
+            true => (Severity::Notice, "which looks now"),
+            false => (Severity::Warning, "which servers use"),
+        };
+        let evidence = format!("{role}, {who}, {may}");
+        let finding = Finding::new(Check::RolePrivileged, severity, evidence).remedy(
+            "A server needs no more than giro_server. If its URL has this role, give it another one: then \
+             nothing that goes wrong in it can change history.",
+        );
+        patient.add(finding.sql("CREATE ROLE giro_app LOGIN PASSWORD '…' IN ROLE giro_server;"));
+    }
+    if patient.about.has_schema {
+        grants(patient).await;
+    }
+}
+
+async fn schema_fits(patient: &mut Patient<'_>) {
+    let differs = |error: SchemaError| {
+        Finding::new(Check::SchemaDiffers, Severity::Critical, error.to_string())
+            .remedy(
+                "Run the `giro migrate` of the version that is to serve, then restart the servers; or, if \
+                 somebody migrated with a newer one, run that.",
+            )
+            .sql(MIGRATE)
+    };
+    if !patient.about.has_schema {
+        return patient.add(differs(SchemaError::Missing));
+    }
+    let info = "SELECT coalesce(version, 0), functions_hash FROM giro.schema_info";
+    let before = patient.not_looked_at.len();
+    let Some(rows) = patient.ask(&[Check::SchemaDiffers], info).await else {
+        // Without the view there is no schema; without the right to it, that is not known.
+        let missing = |note: &NotLooked| note.because.contains("42P01");
+        let grant = format!("GRANT giro_server TO {};", quoted(&patient.about.role));
+        if patient.not_looked_at.get(before).is_some_and(missing) {
+            patient.not_looked_at.truncate(before);
+            patient.add(differs(SchemaError::Missing));
+        } else if let Some(note) = patient.not_looked_at.get_mut(before) {
+            note.sql = Some(grant);
+        }
+        return;
+    };
+    let expected = schema::version();
+    let error = match rows.first() {
+        None => SchemaError::Missing,
+        Some(row) if row.get::<_, i32>(0) != expected => {
+            SchemaError::Version { found: row.get(0), expected }
+        }
+        Some(row) if row.get::<_, &str>(1) != schema::functions_hash() => SchemaError::Functions,
+        Some(_) => return,
+    };
+    patient.add(differs(error));
+}
+
+async fn grants(patient: &mut Patient<'_>) {
+    let (functions, views) = (&FUNCTIONS[..], &VIEWS[..]);
+    let parameters = [(&functions as _, Type::TEXT_ARRAY), (&views as _, Type::TEXT_ARRAY)];
+    for row in
+        patient.ask_with(&[Check::GrantMissing], LACKS, &parameters).await.unwrap_or_default()
+    {
+        let (right, object): (&str, &str) = (row.get(0), row.get(1));
+        let (evidence, sql) = match right {
+            "ROLE" => (
+                format!("there is no role {object}"),
+                format!("CREATE ROLE {object} NOLOGIN; GRANT {object} TO giro_app;\n{MIGRATE}"),
+            ),
+            _ => (
+                format!("giro_server lacks {right} on {object}"),
+                format!("GRANT {right} ON {object} TO giro_server;"),
+            ),
+        };
+        let finding = Finding::new(Check::GrantMissing, Severity::Critical, evidence);
+        let remedy = "Grant it again, or let `giro migrate` do so. Until then every batch fails (42501), and \
+                      the servers are not ready.";
+        patient.add(finding.remedy(remedy).sql(sql));
+    }
+    for row in patient.ask(&[Check::GrantExtra], EXTRA).await.unwrap_or_default() {
+        let (role, rights): (String, String) = (row.get(0), row.get(1));
+        let (object, kind): (String, String) = (row.get(2), row.get(3));
+        let evidence = format!("{role} has {rights} on giro.{object}");
+        let finding = Finding::new(Check::GrantExtra, Severity::Warning, evidence).remedy(
+            "What is written past the functions is bound by no rule, and `giro verify` only finds it \
+             afterwards. Take it back; who wants to move money calls the functions.",
+        );
+        let from = if role == "PUBLIC" { role } else { quoted(&role) };
+        patient.add(finding.sql(format!("REVOKE {rights} ON {kind} giro.{object} FROM {from};")));
+    }
+}

@@ -1,0 +1,224 @@
+//! Whether the tables stay small: autovacuum, HOT updates, dead rows, size.
+
+use super::check::Check;
+use super::patient::Patient;
+use super::report::{Finding, Severity};
+use super::wal::bytes;
+
+/// Storage settings that the migrations make; all other tables have none.
+const SETTINGS: [(&str, &[&str]); 3] = [
+    (
+        "account_state",
+        &[
+            "autovacuum_vacuum_cost_delay=0",
+            "autovacuum_vacuum_scale_factor=0.01",
+            "autovacuum_vacuum_threshold=1000",
+            "fillfactor=50",
+        ],
+    ),
+    ("decisions", &["autovacuum_vacuum_insert_scale_factor=0.02"]),
+    (
+        "open_holds",
+        &[
+            "autovacuum_vacuum_cost_delay=0",
+            "autovacuum_vacuum_scale_factor=0.01",
+            "autovacuum_vacuum_threshold=1000",
+        ],
+    ),
+];
+
+/// Bytes of a row of `account_state` with its header, at most about so many, in half-full pages.
+const ROW_BYTES: f64 = 2.0 * 160.0;
+
+const OPTIONS: &str = "
+SELECT c.relname::text, coalesce(c.reloptions, '{}')::text[]
+  FROM pg_class c WHERE c.relnamespace = to_regnamespace('giro') AND c.relkind = 'r' ORDER BY 1";
+
+const STATISTICS: &str = "
+SELECT s.relname::text, s.n_tup_upd, s.n_tup_hot_upd, s.n_live_tup, s.n_dead_tup,
+       s.last_analyze IS NOT NULL OR s.last_autoanalyze IS NOT NULL,
+       coalesce(greatest(s.last_vacuum, s.last_autovacuum)::text, 'never'),
+       pg_table_size(s.relid)
+  FROM pg_stat_all_tables s WHERE s.schemaname = 'giro' ORDER BY 1";
+
+const AUTOVACUUM: &str = "SELECT current_setting('autovacuum'), current_setting('track_counts')";
+
+/// Tables whose rows come and go, or change.
+const HOT: [&str; 2] = ["account_state", "open_holds"];
+
+pub(super) async fn look(patient: &mut Patient<'_>) {
+    for row in patient.ask(&[Check::AutovacuumOff], AUTOVACUUM).await.unwrap_or_default() {
+        for (name, value) in [("autovacuum", row.get::<_, &str>(0)), ("track_counts", row.get(1))] {
+            if value != "on" {
+                let evidence = format!("{name} = {value}");
+                let finding = Finding::new(Check::AutovacuumOff, Severity::Critical, evidence);
+                patient.add(
+                    finding
+                        .remedy(NEVER_OFF)
+                        .sql(format!("ALTER SYSTEM SET {name} = 'on'; SELECT pg_reload_conf();")),
+                );
+            }
+        }
+    }
+    let checks = [Check::AutovacuumOff, Check::TableSettings];
+    for row in patient.ask(&checks, OPTIONS).await.unwrap_or_default() {
+        settings(patient, row.get(0), row.get(1));
+    }
+    let checks = [Check::HotShare, Check::DeadRows, Check::Bloat, Check::NeverAnalyzed];
+    for row in patient.ask(&checks, STATISTICS).await.unwrap_or_default() {
+        let table = Table {
+            name: row.get(0),
+            updates: row.get(1),
+            hot_updates: row.get(2),
+            live: row.get(3),
+            dead: row.get(4),
+            analyzed: row.get(5),
+            vacuumed: row.get(6),
+            bytes: row.get(7),
+        };
+        table.look(patient);
+    }
+}
+
+const NEVER_OFF: &str = "Turn it on. Without it hot rows slow down within seconds, and after 2 billion \
+                         batches PostgreSQL stops.";
+
+fn settings(patient: &mut Patient<'_>, table: String, options: Vec<String>) {
+    let wanted = SETTINGS.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, all)| all);
+    let (off, mut found): (Vec<_>, Vec<_>) = options.into_iter().partition(|option| {
+        let (name, value) = option.split_once('=').unwrap_or((option, ""));
+        name == "autovacuum_enabled" && !matches!(value, "on" | "true" | "1" | "yes")
+    });
+    if !off.is_empty() {
+        let evidence = format!("giro.{table} has {}", off.join(", "));
+        let finding = Finding::new(Check::AutovacuumOff, Severity::Critical, evidence);
+        patient.add(
+            finding
+                .remedy(NEVER_OFF)
+                .sql(format!("ALTER TABLE giro.{table} RESET (autovacuum_enabled);")),
+        );
+    }
+    found.retain(|option| !option.starts_with("autovacuum_enabled="));
+    found.sort_unstable();
+    if found == wanted {
+        return;
+    }
+    let shown = |all: &[String]| if all.is_empty() { "none".into() } else { all.join(", ") };
+    let wanted_text: Vec<String> = wanted.iter().map(ToString::to_string).collect();
+    let evidence =
+        format!("giro.{table} has {}; the migrations make {}", shown(&found), shown(&wanted_text));
+    let extra: Vec<_> = found
+        .iter()
+        .filter_map(|option| option.split('=').next())
+        .filter(|name| !wanted.iter().any(|option| option.split('=').next() == Some(name)))
+        .collect();
+    let mut sql = Vec::new();
+    if !wanted.is_empty() {
+        sql.push(format!("ALTER TABLE giro.{table} SET ({});", wanted.join(", ")));
+    }
+    if !extra.is_empty() {
+        sql.push(format!("ALTER TABLE giro.{table} RESET ({});", extra.join(", ")));
+    }
+    let finding = Finding::new(Check::TableSettings, Severity::Warning, evidence).remedy(
+        "They keep updates on their page, and autovacuum ahead of them. If it was done on purpose, compare \
+         hot_share and dead_rows before and after. A fillfactor counts for pages that are written from now on.",
+    );
+    patient.add(finding.sql(sql.join(" ")));
+}
+
+struct Table {
+    name: String,
+    updates: i64,
+    hot_updates: i64,
+    live: i64,
+    dead: i64,
+    analyzed: bool,
+    vacuumed: String,
+    bytes: i64,
+}
+
+impl Table {
+    fn look(&self, patient: &mut Patient<'_>) {
+        let name = &self.name;
+        if !self.analyzed && self.live >= patient.limits.unanalyzed_rows {
+            let evidence = format!("giro.{name} has about {} rows and no statistics", self.live);
+            let finding = Finding::new(Check::NeverAnalyzed, Severity::Warning, evidence);
+            let remedy = "The planner takes it for almost empty, and may choose the wrong index. After a \
+                          restore or an upgrade, analyze by hand: it locks nobody out.";
+            patient.add(finding.remedy(remedy).sql(format!("ANALYZE giro.{name};")));
+        }
+        if !HOT.contains(&name.as_str()) {
+            return;
+        }
+        self.dead_rows(patient);
+        if name == "account_state" {
+            self.hot_share(patient);
+            self.bloat(patient);
+        }
+    }
+
+    fn hot_share(&self, patient: &mut Patient<'_>) {
+        let share = self.hot_updates as f64 / self.updates.max(1) as f64;
+        let limits = patient.limits;
+        if self.updates < limits.hot_updates || share >= limits.hot_share {
+            return;
+        }
+        let critical = share < limits.hot_share_critical;
+        let severity = if critical { Severity::Critical } else { Severity::Warning };
+        let evidence = format!(
+            "{:.1} % of {} updates of giro.account_state stayed on their page (HOT)",
+            share * 100.0,
+            self.updates
+        );
+        let finding = Finding::new(Check::HotShare, severity, evidence).remedy(
+            "Each other one writes every index, and leaves a row that only a vacuum removes. The cause is \
+             an index on a balance (index_extra), full pages (table_settings), or a transaction that keeps \
+             dead rows (old_snapshot). Since the counters began: reset them to see whether it is over.",
+        );
+        patient
+            .add(finding.sql(
+                "SELECT pg_stat_reset_single_table_counters('giro.account_state'::regclass);",
+            ));
+    }
+
+    fn dead_rows(&self, patient: &mut Patient<'_>) {
+        // As the migrations set it.
+        let begin = 1000.0 + 0.01 * self.live as f64;
+        if (self.dead as f64) < patient.limits.dead_times * begin {
+            return;
+        }
+        let evidence = format!(
+            "giro.{} has {} dead rows beside {} live ones; autovacuum is to begin at {begin:.0}, and \
+             last came: {}",
+            self.name, self.dead, self.live, self.vacuumed
+        );
+        let finding = Finding::new(Check::DeadRows, Severity::Warning, evidence).remedy(
+            "Either nothing may be removed yet (old_snapshot, idle_in_transaction, prepared_transaction, \
+             replica_holds_xmin), or autovacuum does not come (autovacuum_off, or all its workers are busy). \
+             A vacuum by hand is safe, and says how many rows cannot be removed yet.",
+        );
+        patient.add(finding.sql(format!("VACUUM (VERBOSE) giro.{};", self.name)));
+    }
+
+    fn bloat(&self, patient: &mut Patient<'_>) {
+        let needed = self.live as f64 * ROW_BYTES;
+        let limits = patient.limits;
+        if self.bytes < limits.bloat_bytes || (self.bytes as f64) < needed * limits.bloat_times {
+            return;
+        }
+        let evidence = format!(
+            "giro.account_state has {} for {} rows, which need about {}",
+            bytes(self.bytes),
+            self.live,
+            bytes(needed as i64)
+        );
+        let finding = Finding::new(Check::Bloat, Severity::Warning, evidence).remedy(
+            "What made it large is over or is another finding. The room is used again; to give it back, \
+             stop the servers and rewrite the table, or use pg_repack while they run.",
+        );
+        patient.add(finding.sql(
+            "-- With the servers stopped, since it locks everybody out:\n\
+             VACUUM (FULL, ANALYZE) giro.account_state;",
+        ));
+    }
+}
