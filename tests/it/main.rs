@@ -7,6 +7,7 @@ mod commands;
 mod contract;
 mod direct;
 mod docs_page;
+mod doctor;
 mod documents;
 mod dry_run;
 mod expiry;

@@ -1,0 +1,194 @@
+//! Who waits for whom, and what does not end.
+
+use super::{SECOND, alone, examine, examine_with, is_found, one, superuser_url, wanted};
+use giro_ledger::Connector;
+use giro_ledger::doctor::{Check, Finding, Limits, Report, SessionSeen, Severity, doctor};
+use giro_tests::database::connect;
+use giro_tests::{TestDatabase, TestServer, eventually};
+use serde_json::json;
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// Looks until something is found.
+async fn until(url: &str, limits: &Limits, check: Check) -> Report {
+    let found = Mutex::new(None);
+    eventually(check.name(), async || {
+        let report = examine_with(url, limits).await;
+        let is = is_found(&report, check);
+        *found.lock().unwrap() = Some(report);
+        is
+    })
+    .await;
+    found.into_inner().unwrap().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_tree_names_who_holds_up_whom_and_for_which_account() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let url = superuser_url(&server.database);
+    let holder = connect(&url).await;
+    holder
+        .batch_execute(
+            "SET application_name = 'somebody''s terminal'; BEGIN;
+             SELECT FROM giro.account_state WHERE id::text LIKE '%1' FOR UPDATE",
+        )
+        .await
+        .unwrap();
+    let pid: i32 = holder.query_one("SELECT pg_backend_pid()", &[]).await.unwrap().get(0);
+    let transfer = json!({"id": 7, "debit_account": 1, "credit_account": 2, "amount": 1});
+    let client = server.client;
+    let caller = tokio::spawn(async move {
+        let mut tries = 0;
+        // Each is told 503, unless a batch finds the row free.
+        while client.post("/transfer", &transfer).await.outcome() != "applied" {
+            tries += 1;
+        }
+        tries
+    });
+    let limits = Limits::default();
+    // The server's own role sees that it waits, and for whom.
+    let report = until(&server.database.server_url, &limits, Check::Blocking).await;
+    let finding = one(&report, Check::Blocking, Severity::Critical);
+    assert_eq!((finding.sessions[0].pid, &finding.sessions[0].query), (pid, &None), "{finding}");
+    // Another waits behind the server.
+    let other = connect(&url).await;
+    let other = tokio::spawn(async move {
+        let lock = "SELECT FROM giro.account_state WHERE id::text LIKE '%1' FOR UPDATE";
+        other.batch_execute(lock).await
+    });
+    let short = Limits { old: Duration::ZERO, ..limits };
+    let text = Mutex::new(String::new());
+    eventually("both wait", async || {
+        let report = examine_with(&url, &short).await;
+        // Between two tries, Giro has not waited for long.
+        let both = |it: &&Finding| it.sessions.len() >= 3 && it.severity == Severity::Critical;
+        let Some(finding) = report.of(Check::Blocking).find(both) else { return false };
+        let holder = &finding.sessions[0];
+        assert_eq!((holder.pid, holder.depth), (pid, Some(0)), "{finding}");
+        assert_eq!(holder.state.as_deref(), Some("idle in transaction"), "{finding}");
+        let sql = finding.sql.as_deref().unwrap();
+        assert!(sql.starts_with(&format!("SELECT pg_terminate_backend({pid});")), "{sql}");
+        assert!(is_found(&report, Check::IdleInTransaction), "{report}");
+        *text.lock().unwrap() = finding.to_string();
+        let account = "account 00000000-0000-0000-0000-000000000001 of ledger 1";
+        let waits_for_it = |it: &SessionSeen| {
+            it.application.as_deref().is_some_and(|name| name.starts_with("giro lane"))
+                && it.waits_for.as_deref() == Some(account)
+        };
+        finding.sessions.iter().any(waits_for_it)
+    })
+    .await;
+    let text = text.into_inner().unwrap();
+    assert!(text.contains("somebody's terminal") && text.contains("└ pid"), "{text}");
+    let admin = connect(&url).await;
+    admin.batch_execute(&format!("SELECT pg_terminate_backend({pid})")).await.unwrap();
+    caller.await.unwrap();
+    other.await.unwrap().unwrap();
+    assert!(!is_found(&examine(&url).await, Check::Blocking));
+    server.database.assert_consistent().await;
+}
+
+#[tokio::test]
+async fn batches_that_wait_for_each_other_are_nothing_to_report() {
+    let database = TestDatabase::new().await;
+    let url = superuser_url(&database);
+    let [first, second] = [connect(&url).await, connect(&url).await];
+    for (session, name) in [(&first, "giro lane 1"), (&second, "giro lane 2")] {
+        session.batch_execute(&format!("SET application_name = '{name}'; BEGIN")).await.unwrap();
+    }
+    first.batch_execute("LOCK TABLE giro.imports").await.unwrap();
+    let waits = tokio::spawn(async move { second.batch_execute("LOCK TABLE giro.imports").await });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted
+                   AND relation = 'giro.imports'::regclass";
+    eventually("it waits", async || database.number(waiting).await == 1).await;
+    let limits =
+        Limits { giro_wait: Duration::ZERO, other_wait: Duration::ZERO, ..Limits::default() };
+    let report = examine_with(&url, &limits).await;
+    assert!(!is_found(&report, Check::Blocking) && !is_found(&report, Check::LockHeld), "{report}");
+    first.batch_execute("COMMIT").await.unwrap();
+    waits.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn what_stays_open_is_found_before_anybody_waits_for_it() {
+    let database = TestDatabase::new().await;
+    let url = superuser_url(&database);
+    let (old, other_wait) = (Duration::ZERO, Duration::ZERO);
+    let limits = Limits { old, other_wait, ..Limits::default() };
+    let idle = connect(&url).await;
+    idle.batch_execute("BEGIN; LOCK TABLE giro.batches IN ROW EXCLUSIVE MODE").await.unwrap();
+    let report = examine_with(&url, &limits).await;
+    let finding = one(&report, Check::LockHeld, Severity::Warning);
+    assert!(finding.evidence.contains("RowExclusiveLock on batches"), "{finding}");
+    one(&report, Check::IdleInTransaction, Severity::Warning);
+    idle.batch_execute("LOCK TABLE giro.batches").await.unwrap();
+    let very = Limits { very_old: Duration::ZERO, ..limits.clone() };
+    let report = examine_with(&url, &very).await;
+    one(&report, Check::LockHeld, Severity::Critical);
+    let finding = one(&report, Check::IdleInTransaction, Severity::Critical);
+    let sql = finding.sql.as_deref().unwrap();
+    assert!(sql.contains("idle_in_transaction_session_timeout"), "{sql}");
+    // As the servers' role: the lock is seen, whose it is not.
+    let report = examine_with(&database.server_url, &limits).await;
+    one(&report, Check::LockHeld, Severity::Critical);
+    idle.batch_execute("ROLLBACK").await.unwrap();
+
+    let busy = connect(&url).await;
+    let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ";
+    busy.batch_execute(begin).await.unwrap();
+    busy.query_one("SELECT 1", &[]).await.unwrap();
+    let report = examine_with(&url, &limits).await;
+    assert!(
+        one(&report, Check::IdleInTransaction, Severity::Warning).evidence.contains("cleaned up")
+    );
+    let sleep = tokio::spawn(async move { busy.batch_execute("SELECT pg_sleep(600)").await });
+    let report = until(&url, &limits, Check::OldSnapshot).await;
+    let finding = one(&report, Check::OldSnapshot, Severity::Warning);
+    let sql = finding.sql.as_deref().unwrap();
+    database.superuser().await.batch_execute(sql).await.unwrap();
+    sleep.await.unwrap().expect_err("it was ended");
+    let report = examine_with(&url, &limits).await;
+    assert!(!is_found(&report, Check::OldSnapshot), "{report}");
+}
+
+#[tokio::test]
+async fn a_call_that_does_not_end_is_critical() {
+    let database = TestDatabase::new().await;
+    let hangs = connect(&database.server_url).await;
+    hangs.batch_execute("SET application_name = 'giro lane 1'").await.unwrap();
+    let hangs = tokio::spawn(async move { hangs.batch_execute("SELECT pg_sleep(600)").await });
+    let short = Duration::from_millis(10);
+    let connector = Connector::new(&database.server_url, 10 * SECOND, short, short).unwrap();
+    let found = Mutex::new(None);
+    eventually("it hangs", async || {
+        let report = doctor(&connector, &wanted(), &Limits::default()).await.unwrap();
+        *found.lock().unwrap() = report.of(Check::GiroHangs).next().cloned();
+        found.lock().unwrap().is_some()
+    })
+    .await;
+    let finding = found.into_inner().unwrap().unwrap();
+    assert_eq!(finding.severity, Severity::Critical);
+    assert!(finding.evidence.contains("PgSleep"), "{finding}");
+    hangs.abort();
+}
+
+#[tokio::test]
+async fn deadlocks_are_noticed() {
+    // On a cluster of its own: in the log of the one that tests share, a deadlock is a defect.
+    let (_cluster, database) = alone(&[]).await;
+    let url = superuser_url(&database);
+    let [first, second] = [connect(&url).await, connect(&url).await];
+    let quick = "SET deadlock_timeout = '10ms'; BEGIN";
+    for (session, table) in [(&first, "batches"), (&second, "imports")] {
+        session.batch_execute(&format!("{quick}; LOCK TABLE giro.{table}")).await.unwrap();
+    }
+    let (one_way, other_way) = tokio::join!(
+        first.batch_execute("LOCK TABLE giro.imports"),
+        second.batch_execute("LOCK TABLE giro.batches"),
+    );
+    assert!(one_way.is_err() || other_way.is_err(), "nobody was told of the deadlock");
+    drop((first, second));
+    let report = until(&url, &Limits::default(), Check::Deadlocks).await;
+    assert!(one(&report, Check::Deadlocks, Severity::Notice).evidence.starts_with("1 since"));
+}
