@@ -5,6 +5,7 @@ use super::account::{
     IMPORTED, NewAccount, Snapshot,
 };
 use super::known::Known;
+use super::undo::Was;
 use super::{Model, Reason};
 
 impl Model {
@@ -32,6 +33,8 @@ impl Model {
             if last.is_some_and(|last| created_at <= *last) {
                 return Err("imported_event_timestamp_must_not_regress");
             }
+            let last = last.copied();
+            self.remember(|_| Was::ImportedAccounts(a.ledger, last));
             self.imported_accounts.insert(a.ledger, created_at);
         }
         let account = Account {
@@ -44,6 +47,7 @@ impl Model {
             history: Vec::new(),
         };
         let snapshot = account.snapshot();
+        self.remember(|_| Was::Account(a.key(), None));
         self.accounts.insert(a.key(), account);
         Ok(snapshot)
     }

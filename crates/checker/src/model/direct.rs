@@ -8,7 +8,8 @@ use super::transfer::{
     Applied, BALANCING_CREDIT, BALANCING_DEBIT, CANCEL, CLOSING_CREDIT, CLOSING_DEBIT, IMPORTED,
     PENDING, POST_PENDING, Transfer, VOID_PENDING,
 };
-use super::{Key, MAX, Model, Reason, State};
+use super::undo::Was;
+use super::{Key, MAX, Model, Reason};
 
 /// PostgreSQL's times end here, with the year 294276; microseconds since 1970.
 const END_OF_TIME: i128 = 9_224_318_016_000_000_000;
@@ -66,9 +67,11 @@ impl Model {
             true => self.resolve(now, t)?,
             false => self.direct(now, t)?,
         };
-        let record = Record { asked: t.clone(), applied: applied.clone(), state: State::Open };
+        let record = Record::new(t, applied.clone());
+        self.remember(|before| Was::Decision(t.key(), before.decided.get(&t.key()).cloned()));
         self.decided.insert(t.key(), Decision::Applied(record.into()));
         if t.has(IMPORTED) {
+            self.remember(|before| Was::ImportedTransfers(t.ledger, before.last_import(t.ledger)));
             self.imported_transfers.insert(t.ledger, applied.created_at);
         }
         Ok(applied)
@@ -143,8 +146,9 @@ impl Model {
         Ok(())
     }
 
-    /// An account that is known to exist.
+    /// An account that is known to exist, and is about to change.
     pub(super) fn account(&mut self, key: Key) -> &mut Account {
+        self.remember(|before| Was::Account(key, before.accounts.get(&key).cloned()));
         self.accounts.get_mut(&key).expect("the account exists")
     }
 

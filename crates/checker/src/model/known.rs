@@ -13,23 +13,37 @@ pub(super) enum Decision {
     Burnt(Reason),
 }
 
-/// An applied transfer.
+/// An applied transfer: what was made of it, and what was asked beside that.
 #[derive(Debug, Clone)]
 pub(super) struct Record {
-    pub(super) asked: Transfer,
+    flags: u32,
+    pending_id: Option<u128>,
+    timeout: u64,
+    reference: Option<String>,
+    metadata: Option<String>,
     pub(super) applied: Applied,
     /// Of a hold.
     pub(super) state: State,
 }
 
 impl Record {
+    pub(super) fn new(asked: &Transfer, applied: Applied) -> Self {
+        let Transfer { flags, pending_id, timeout, reference, metadata, .. } = asked.clone();
+        Self { flags, pending_id, timeout, reference, metadata, applied, state: State::Open }
+    }
+
+    /// Whether any of these flags is set.
+    pub(super) fn has(&self, flags: u32) -> bool {
+        self.flags & flags != 0
+    }
+
     pub(super) fn is_hold(&self) -> bool {
-        self.asked.has(PENDING)
+        self.has(PENDING)
     }
 
     /// The moment from which a hold is over, if it ends by itself.
     pub(super) fn expires_at(&self) -> Option<i128> {
-        let timeout = i128::from(self.asked.timeout) * 1_000_000;
+        let timeout = i128::from(self.timeout) * 1_000_000;
         (timeout > 0).then(|| i128::from(self.applied.created_at) + timeout)
     }
 }
@@ -67,25 +81,25 @@ impl Model {
 
     /// The first field in which `again` differs from the transfer that has its id.
     fn difference(&self, was: &Record, again: &Transfer) -> Option<Reason> {
-        let Record { asked, applied, .. } = was;
+        let applied = &was.applied;
         // Posting and voiding, what is left out is what the hold has.
-        let inherits = asked.resolves();
+        let inherits = was.has(POST_PENDING | VOID_PENDING);
         let differs = |was: u128, again: u128| was != again && !(inherits && again == 0);
-        if asked.flags != again.flags {
+        if was.flags != again.flags {
             Some("exists_with_different_flags")
-        } else if asked.pending_id != again.pending_id {
+        } else if was.pending_id != again.pending_id {
             Some("exists_with_different_pending_id")
-        } else if asked.timeout != again.timeout {
+        } else if was.timeout != again.timeout {
             Some("exists_with_different_timeout")
         } else if differs(applied.debit, again.debit) {
             Some("exists_with_different_debit_account")
         } else if differs(applied.credit, again.credit) {
             Some("exists_with_different_credit_account")
-        } else if !self.is_same_amount(was, again.amount) {
+        } else if !self.is_same_amount(was, again) {
             Some("exists_with_different_amount")
-        } else if asked.reference != again.reference {
+        } else if was.reference != again.reference {
             Some("exists_with_different_reference")
-        } else if asked.metadata != again.metadata {
+        } else if was.metadata != again.metadata {
             Some("exists_with_different_metadata")
         } else if differs(applied.code.into(), again.code.into()) {
             Some("exists_with_different_code")
@@ -94,21 +108,21 @@ impl Model {
         }
     }
 
-    fn is_same_amount(&self, was: &Record, again: Option<u128>) -> bool {
+    fn is_same_amount(&self, was: &Record, again: &Transfer) -> bool {
         let stored = was.applied.amount;
-        if was.asked.has(POST_PENDING) {
-            let hold = (was.asked.ledger, was.asked.pending_id.expect("a post names its hold"));
+        if was.has(POST_PENDING) {
+            let hold = (again.ledger, was.pending_id.expect("a post names its hold"));
             let whole = self.record(hold).expect("the hold was applied").applied.amount;
-            match again {
+            match again.amount {
                 None | Some(MAX) => stored == whole,
                 Some(again) => stored == again,
             }
-        } else if was.asked.has(VOID_PENDING) {
-            again.is_none_or(|again| again == stored)
-        } else if was.asked.has(BALANCING_DEBIT | BALANCING_CREDIT) {
-            again.is_some_and(|again| again >= stored)
+        } else if was.has(VOID_PENDING) {
+            again.amount.is_none_or(|again| again == stored)
+        } else if was.has(BALANCING_DEBIT | BALANCING_CREDIT) {
+            again.amount.is_some_and(|again| again >= stored)
         } else {
-            again == Some(stored)
+            again.amount == Some(stored)
         }
     }
 }

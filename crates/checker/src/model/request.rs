@@ -52,10 +52,10 @@ impl Model {
         imports: bool,
         members: &[I],
     ) -> Vec<Judgement<I::Applied>> {
-        let before = self.clone();
         let open = members.last().is_some_and(I::is_linked);
-        let is_known = |member: &I| matches!(member.known(&before), Known::Equal(_));
+        let is_known = |member: &I| matches!(member.known(self), Known::Equal(_));
         let repeated = !open && members.iter().all(is_known);
+        self.begin_chain();
 
         let mut judged: Vec<Judgement<I::Applied>> = Vec::new();
         // Once it is broken: whether that burns the members' ids.
@@ -73,7 +73,7 @@ impl Model {
                 judged.push(judgement);
                 continue;
             };
-            *self = before.clone();
+            self.undo_chain();
             // Refused and replayed: its id was burnt before.
             let burns = judgement.replayed || STICKY.contains(&reason);
             if burns {
@@ -84,6 +84,7 @@ impl Model {
             judged = members[..place].iter().map(|_| refused("linked_event_failed")).collect();
             judged.push(judgement);
         }
+        self.keep_chain();
         if broken.is_none() && !repeated {
             let holds: Vec<_> = members.iter().filter(|member| member.is_hold()).collect();
             for (place, hold) in holds.iter().enumerate() {

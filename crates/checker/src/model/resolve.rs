@@ -5,6 +5,7 @@ use super::known::{Decision, Record};
 use super::transfer::{
     Applied, CLOSING_CREDIT, CLOSING_DEBIT, POST_PENDING, Transfer, VOID_PENDING,
 };
+use super::undo::Was;
 use super::{Key, MAX, Model, Reason};
 
 /// What became of a hold.
@@ -62,18 +63,21 @@ impl Model {
     /// Releases every hold whose time is over.
     pub fn expire(&mut self, now: i64) {
         for hold in self.due(now) {
-            self.release(now, hold);
+            assert!(self.release(now, hold), "{hold:?} is due");
         }
     }
 
-    /// Releases a hold whose time is over.
-    pub fn release(&mut self, now: i64, hold: Key) {
-        let record = self.record(hold).expect("it was applied").clone();
-        assert_eq!(record.state, State::Open, "{hold:?} is resolved already");
-        assert!(is_over(&record, now), "{hold:?} is not over");
+    /// Releases a hold whose time is over; nothing happens where there is none that is open and over.
+    #[must_use]
+    pub fn release(&mut self, now: i64, hold: Key) -> bool {
+        let is_due = |record: &&Record| {
+            record.is_hold() && record.state == State::Open && is_over(record, now)
+        };
+        let Some(record) = self.record(hold).filter(is_due).cloned() else { return false };
         self.settle(now, hold, &record, 0);
         self.reopen(hold, &record);
         self.set_state(hold, State::Expired);
+        true
     }
 
     pub(super) fn resolve(&mut self, now: i64, t: &Transfer) -> Result<Applied, Reason> {
@@ -110,6 +114,7 @@ impl Model {
                 self.set_state(*hold, State::Posted);
             }
             if *hold != named {
+                self.remember(|_| Was::Further((t.key(), *hold)));
                 self.further.insert((t.key(), *hold));
             }
         }
@@ -118,7 +123,7 @@ impl Model {
     }
 
     /// Rules 15 to 19 for one hold; the amount to post or to void.
-    fn check_hold(&self, now: i64, t: &Transfer, key: Key) -> Result<u128, Reason> {
+    pub(super) fn check_hold(&self, now: i64, t: &Transfer, key: Key) -> Result<u128, Reason> {
         let hold = self.record(key).ok_or("pending_transfer_not_found")?;
         if !hold.is_hold() {
             return Err("pending_transfer_not_pending");
@@ -183,15 +188,16 @@ impl Model {
 
     /// Opens what the hold had closed.
     fn reopen(&mut self, (ledger, _): Key, hold: &Record) {
-        if hold.asked.has(CLOSING_DEBIT) {
+        if hold.has(CLOSING_DEBIT) {
             self.account((ledger, hold.applied.debit)).closed = false;
         }
-        if hold.asked.has(CLOSING_CREDIT) {
+        if hold.has(CLOSING_CREDIT) {
             self.account((ledger, hold.applied.credit)).closed = false;
         }
     }
 
     fn set_state(&mut self, hold: Key, state: State) {
+        self.remember(|before| Was::Decision(hold, before.decided.get(&hold).cloned()));
         if let Some(Decision::Applied(record)) = self.decided.get_mut(&hold) {
             record.state = state;
         }

@@ -1,0 +1,108 @@
+//! C16: the servers' own figures agree with what callers were told.
+//!
+//! What a process counted is known if it was scraped when it was at rest; it died without loss then. Its
+//! callers are known by time: whoever was asked and answered between its first scrape and its last was
+//! answered by it. Whoever was answered after the last scrape of the process before, and asked before its
+//! own last one, may have been. A request whose caller left is counted if the answer was ready before the
+//! server saw that, so that for every outcome
+//!
+//!     answered by it for certain  ≤  counted  ≤  perhaps answered by it + perhaps asked it and left.
+//!
+//! A `not_applied` is counted once, not for each item, where the request was refused before its body was
+//! read: there only the upper bound is asked for.
+
+use crate::asked::{History, Request, Said};
+use crate::history::{FaultSpan, Scrape};
+use crate::verdict::Predicate;
+use std::collections::BTreeMap;
+
+/// Faults that give a server the reply of another call: it has to notice.
+const SHIFTING: [&str; 2] = ["ShiftReply", "GarbleReply"];
+const OUTCOMES: [&str; 4] = ["applied", "rejected", "not_applied", "unknown"];
+
+pub(crate) fn check(history: &History, scrapes: &[Scrape], faults: &[FaultSpan]) -> Predicate {
+    let mut predicate = Predicate::new(
+        "C16",
+        "At rest no queue holds anything, the servers count what callers were told, and no reply was another's.",
+    );
+    let shifted = |fault: &&FaultSpan| SHIFTING.iter().any(|name| fault.fault.contains(name));
+    let shifted = faults.iter().filter(shifted).map(|fault| fault.began).min().unwrap_or(u64::MAX);
+    for scrape in scrapes.iter().filter(|scrape| scrape.at < shifted) {
+        let echo =
+            |name: &str| name.starts_with("giro_unknown_total{") && name.contains("\"echo\"");
+        let count = sum(scrape, echo);
+        predicate
+            .holds_if(count == 0.0, || at(scrape, &format!("{count} replies of another call")));
+    }
+    for scrape in scrapes.iter().filter(|scrape| scrape.at_rest) {
+        let waits = |name: &str| {
+            name.starts_with("giro_queue_items{") || name.starts_with("giro_batches_in_flight{")
+        };
+        let count = sum(scrape, waits);
+        predicate.holds_if(count == 0.0, || at(scrape, &format!("{count} wait at rest")));
+    }
+    let mut processes: BTreeMap<_, Vec<&Scrape>> = BTreeMap::new();
+    for scrape in scrapes {
+        processes.entry((scrape.server, scrape.generation)).or_default().push(scrape);
+    }
+    let mut before = None;
+    for ((server, generation), scrapes) in &processes {
+        let (first, last) = (scrapes[0], scrapes[scrapes.len() - 1]);
+        if last.at_rest {
+            let is_first = *generation == 0;
+            let from = if is_first { 0 } else { first.at };
+            let earlier = before.filter(|(of, _)| of == server).map_or(0, |(_, at)| at);
+            compare(history, last, from, earlier, &mut predicate);
+        }
+        before = Some((*server, last.at));
+    }
+    predicate
+}
+
+fn at(scrape: &Scrape, wrong: &str) -> String {
+    format!("server {}, process {}, at {} ns: {wrong}", scrape.server, scrape.generation, scrape.at)
+}
+
+fn sum(scrape: &Scrape, of: impl Fn(&str) -> bool) -> f64 {
+    scrape.values.iter().filter(|(name, _)| of(name)).map(|(_, value)| value).sum()
+}
+
+/// The figures of a process that was there from `from` on, and not before `earlier`.
+fn compare(history: &History, last: &Scrape, from: u64, earlier: u64, predicate: &mut Predicate) {
+    let mut certain = [0u64; 4];
+    let mut perhaps = [0u64; 4];
+    let mut left = 0;
+    for (number, request) in history.requests.iter().enumerate() {
+        let Request { server, inv, ret, .. } = *request;
+        if server != last.server || ret < earlier || inv > last.at {
+            continue;
+        }
+        for ask in &history.asks[history.items(number)] {
+            let outcome = match &ask.told {
+                Said::Applied(_) => 0,
+                Said::Rejected { .. } => 1,
+                Said::NotApplied(_) => 2,
+                Said::Unknown => 3,
+                Said::Nothing => {
+                    left += 1;
+                    continue;
+                }
+                Said::NotSent => continue,
+            };
+            perhaps[outcome] += 1;
+            certain[outcome] += u64::from(inv >= from && ret <= last.at);
+        }
+    }
+    // Refused as a whole.
+    certain[2] = 0;
+    for (outcome, name) in OUTCOMES.iter().enumerate() {
+        let label = format!("outcome=\"{name}\"");
+        let of =
+            |metric: &str| metric.starts_with("giro_transfers_total{") && metric.contains(&label);
+        let counted = sum(last, of);
+        let (least, most) = (certain[outcome] as f64, (perhaps[outcome] + left) as f64);
+        predicate.holds_if(least <= counted && counted <= most, || {
+            at(last, &format!("{counted} {name}; callers were told from {least} to {most}"))
+        });
+    }
+}

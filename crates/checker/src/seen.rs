@@ -1,0 +1,135 @@
+//! What a run has seen, beside what it must have seen.
+
+use crate::asked::{History, Said};
+use crate::history::FaultSpan;
+use crate::timeline::{Timeline, is_replayed};
+use crate::verdict::Gate;
+use crate::{CheckError, Gates};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+#[derive(Deserialize, Default)]
+struct Settings {
+    #[serde(default)]
+    gates: Gates,
+}
+
+impl Gates {
+    /// Those of a run: what its `run.json` says, or the usual ones.
+    pub(crate) fn of(directory: &Path) -> Result<Self, CheckError> {
+        let path = directory.join("run.json");
+        if !path.exists() {
+            return Ok(Self::default());
+        }
+        let text = std::fs::read(&path);
+        let text = text.map_err(|error| CheckError::Read { path: path.clone(), error })?;
+        let settings: Result<Settings, _> = serde_json::from_slice(&text);
+        let settings = settings.map_err(|error| CheckError::Line {
+            path,
+            line: error.line() as u64,
+            error,
+        })?;
+        Ok(settings.gates)
+    }
+}
+
+pub(crate) fn gates(needed: &Gates, timeline: &Timeline<'_>, faults: &[FaultSpan]) -> Vec<Gate> {
+    let doubts = Doubts::of(timeline);
+    let repeats = Repeats::of(timeline.history);
+    let decisions = &timeline.stored.decisions;
+    let refused = decisions.iter().filter(|decision| decision.reason.is_some()).count();
+    let cycles = faults.iter().filter(|fault| fault.crash_or_cut).count();
+    let evident = faults.iter().filter(|fault| !fault.evidence.trim().is_empty()).count();
+    let mut in_flight: BTreeMap<&str, u64> = BTreeMap::new();
+    for fault in faults.iter().filter(|fault| fault.crash_or_cut) {
+        let most = in_flight.entry(&fault.fault).or_default();
+        *most = fault.in_flight.max(*most);
+    }
+    let met_callers = in_flight.values().filter(|most| **most >= needed.in_flight).count();
+    let percent = |part: usize, of: usize| 100.0 * part as f64 / of.max(1) as f64;
+    let gate = |name: &str, needed: f64, seen: f64| Gate { name: name.into(), needed, seen };
+    vec![
+        gate(
+            "ids in doubt that turned out to be applied",
+            needed.unknown_applied as f64,
+            doubts.applied as f64,
+        ),
+        gate(
+            "ids in doubt that turned out not to be applied",
+            needed.unknown_absent as f64,
+            doubts.absent as f64,
+        ),
+        gate(
+            "recorded rejections, % of all decisions",
+            needed.rejected_percent,
+            percent(refused, decisions.len()),
+        ),
+        gate(
+            "answers that were replayed, % of those to ids that were sent before",
+            needed.replayed_percent,
+            percent(repeats.replayed, repeats.answered),
+        ),
+        gate("crashes and cuts", needed.crash_or_cut_cycles as f64, cycles as f64),
+        gate("faults with evidence", faults.len() as f64, evident as f64),
+        gate(
+            "kinds of crashes and cuts that met requests under way",
+            in_flight.len() as f64,
+            met_callers as f64,
+        ),
+    ]
+}
+
+/// Ids that a caller was left in doubt about.
+#[derive(Default)]
+struct Doubts {
+    applied: usize,
+    absent: usize,
+}
+
+impl Doubts {
+    fn of(timeline: &Timeline<'_>) -> Self {
+        let history = timeline.history;
+        let mut doubts = Self::default();
+        for (id, asks) in history.ids() {
+            let asks = || asks.iter().map(|ask| &history.asks[*ask as usize]);
+            if !asks().any(|ask| ask.told.is_ambiguous()) {
+                continue;
+            }
+            let stored = timeline.stored.decision(id);
+            // Who is not told of a replay has made it: then nobody that is in doubt has.
+            let made_by_others =
+                asks().any(|ask| matches!(&ask.told, Said::Applied(applied) if !applied.replayed));
+            match stored {
+                Some(decision) if decision.reason.is_none() && !made_by_others => {
+                    doubts.applied += 1;
+                }
+                Some(decision) if decision.reason.is_some() => {}
+                _ => doubts.absent += 1,
+            }
+        }
+        doubts
+    }
+}
+
+/// Answers to ids that had been sent before.
+#[derive(Default)]
+struct Repeats {
+    answered: usize,
+    replayed: usize,
+}
+
+impl Repeats {
+    fn of(history: &History) -> Self {
+        let mut repeats = Self::default();
+        for (_, asks) in history.ids() {
+            for ask in asks.iter().skip(1).map(|ask| &history.asks[*ask as usize]) {
+                if matches!(ask.told, Said::Applied(_) | Said::Rejected { .. }) {
+                    repeats.answered += 1;
+                    repeats.replayed += usize::from(is_replayed(&ask.told));
+                }
+            }
+        }
+        repeats
+    }
+}
