@@ -2,6 +2,7 @@
 
 mod batching;
 mod cancel;
+mod checker;
 mod client;
 mod commands;
 mod contract;

@@ -14,7 +14,8 @@ pub struct TestDatabase {
     pub owner_url: String,
     /// Of the role that the server logs in with.
     pub server_url: String,
-    superuser_url: String,
+    /// Of a role that may do anything.
+    pub superuser_url: String,
     name: String,
 }
 

@@ -22,7 +22,7 @@ macro_rules! queries {
 
 const QUERIES: [Query; 10] = queries! {
     "c01.sql" of "chaos_check.answered WHERE answer = 'applied'";
-    "c02.sql" of "chaos_check.movement";
+    "c02.sql" of "giro.decisions WHERE reason IS NULL";
     "c03.sql" of "chaos_check.answered WHERE answer IN ('rejected', 'not_applied', 'not_sent')";
     "c04.sql" of "giro.decisions";
     "c05.sql" of "chaos_check.answered WHERE stored IS NOT NULL";
