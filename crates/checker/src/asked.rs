@@ -72,6 +72,11 @@ impl Said {
     pub(crate) fn is_ambiguous(&self) -> bool {
         matches!(self, Self::Unknown | Self::Nothing)
     }
+
+    /// This attempt cannot have brought anything about.
+    pub(crate) fn never_ran(&self) -> bool {
+        matches!(self, Self::NotApplied(_) | Self::NotSent)
+    }
 }
 
 impl History {

@@ -9,7 +9,7 @@
 //!     answered by it for certain  ≤  counted  ≤  perhaps answered by it + perhaps asked it and left.
 //!
 //! A `not_applied` is counted once, not for each item, where the request was refused before its body was
-//! read: there only the upper bound is asked for.
+//! read, and also for a request of which only a part arrived: there only the upper bound is asked for.
 
 use crate::asked::{History, Request, Said};
 use crate::history::{FaultSpan, Scrape};
@@ -71,7 +71,7 @@ fn sum(scrape: &Scrape, of: impl Fn(&str) -> bool) -> f64 {
 fn compare(history: &History, last: &Scrape, from: u64, earlier: u64, predicate: &mut Predicate) {
     let mut certain = [0u64; 4];
     let mut perhaps = [0u64; 4];
-    let mut left = 0;
+    let (mut left, mut cut) = (0, 0);
     for (number, request) in history.requests.iter().enumerate() {
         let Request { server, inv, ret, .. } = *request;
         if server != last.server || ret < earlier || inv > last.at {
@@ -87,14 +87,17 @@ fn compare(history: &History, last: &Scrape, from: u64, earlier: u64, predicate:
                     left += 1;
                     continue;
                 }
-                Said::NotSent => continue,
+                Said::NotSent => {
+                    cut += 1;
+                    continue;
+                }
             };
             perhaps[outcome] += 1;
             certain[outcome] += u64::from(inv >= from && ret <= last.at);
         }
     }
-    // Refused as a whole.
     certain[2] = 0;
+    perhaps[2] += cut;
     for (outcome, name) in OUTCOMES.iter().enumerate() {
         let label = format!("outcome=\"{name}\"");
         let of =

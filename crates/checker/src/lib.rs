@@ -62,8 +62,11 @@ pub async fn check(directory: &Path, url: &str) -> Result<Verdict, CheckError> {
 pub async fn check_with(directory: &Path, url: &str, keep: bool) -> Result<Verdict, CheckError> {
     let session = Session::open(url).await?;
     let verdict = check::run(directory, &session, url).await;
-    if !keep {
-        session.run("drop the schema", check::DROP).await?;
-    }
-    verdict
+    let dropped = match keep {
+        true => Ok(()),
+        false => session.run("drop the schema", check::DROP).await,
+    };
+    // What went wrong first says more.
+    let verdict = verdict?;
+    dropped.map(|()| verdict)
 }

@@ -123,6 +123,9 @@ impl Replay<'_> {
         let candidates = self.chains[from..].iter().take_while(|(of, _)| *of == id);
         candidates.map(|(_, chain)| chain).find_map(|chain| {
             let members = &self.history.asks[chain.start as usize..chain.end as usize];
+            if members.iter().any(|member| member.told.never_ran()) {
+                return None;
+            }
             let members: Vec<Transfer> =
                 members.iter().map(|member| Transfer::from(&member.item)).collect();
             let mut fresh: Vec<&Transfer> = Vec::new();
