@@ -6,7 +6,9 @@
 //! own last one, may have been. A request whose caller left is counted if the answer was ready before the
 //! server saw that, so that for every outcome
 //!
-//!     answered by it for certain  ≤  counted  ≤  perhaps answered by it + perhaps asked it and left.
+//! ```text
+//! answered by it for certain  ≤  counted  ≤  perhaps answered by it + perhaps asked it and left.
+//! ```
 //!
 //! A `not_applied` is counted once, not for each item, where the request was refused before its body was
 //! read, and also for a request of which only a part arrived: there only the upper bound is asked for.

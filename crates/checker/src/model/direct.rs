@@ -148,7 +148,7 @@ impl Model {
 
     /// An account that is known to exist, and is about to change.
     pub(super) fn account(&mut self, key: Key) -> &mut Account {
-        self.remember(|before| Was::Account(key, before.accounts.get(&key).cloned()));
+        self.remember(|before| Was::Account(key, before.accounts.get(&key).cloned().map(Box::new)));
         self.accounts.get_mut(&key).expect("the account exists")
     }
 

@@ -7,7 +7,7 @@ use super::{Key, Model};
 /// One thing, as it was before it changed. Nothing: it was not there.
 #[derive(Debug, Clone)]
 pub(super) enum Was {
-    Account(Key, Option<Account>),
+    Account(Key, Option<Box<Account>>),
     Decision(Key, Option<Decision>),
     Further((Key, Key)),
     ImportedTransfers(u32, Option<i64>),
@@ -29,7 +29,7 @@ impl Model {
     pub(super) fn undo_chain(&mut self) {
         for was in self.undo.take().into_iter().flatten().rev() {
             match was {
-                Was::Account(key, Some(account)) => drop(self.accounts.insert(key, account)),
+                Was::Account(key, Some(account)) => drop(self.accounts.insert(key, *account)),
                 Was::Account(key, None) => drop(self.accounts.remove(&key)),
                 Was::Decision(key, Some(decision)) => drop(self.decided.insert(key, decision)),
                 Was::Decision(key, None) => drop(self.decided.remove(&key)),
