@@ -13,7 +13,7 @@ use giro_checker::history::{
 };
 use giro_checker::model::transfer::{LINKED, PENDING, POST_PENDING, VOID_PENDING};
 use giro_checker::model::{self, Judgement, Model, NewAccount, Transfer, account};
-use giro_tests::{TestDatabase, cluster, database::connect};
+use giro_tests::{TestDatabase, cluster, database::connect, eventually};
 use std::collections::{HashMap, VecDeque};
 use std::fmt::Write as _;
 use std::fs::File;
@@ -58,11 +58,34 @@ async fn main() {
     }
     let bytes = std::fs::metadata(directory.path().join(HISTORY)).expect("a history").len();
     eprintln!("written in {:.1?}; the history has {} MB", began.elapsed(), bytes >> 20);
-    let began = Instant::now();
+    let (began, used) = (Instant::now(), processor_seconds(&database).await);
     let verdict = giro_checker::check(directory.path(), &database.superuser_url).await;
     let verdict = verdict.unwrap_or_else(|error| panic!("{error}"));
     println!("{verdict}\n");
     println!("checked in {:.1?}, with {} MB at most", began.elapsed(), peak_memory() >> 10);
+    let [own, of_postgres] = processor_seconds(&database).await;
+    println!(
+        "on {:.1} s of a processor, and PostgreSQL {:.1} s",
+        own - used[0],
+        of_postgres - used[1]
+    );
+}
+
+/// What this process has used, and PostgreSQL with all processes that have ended.
+async fn processor_seconds(database: &TestDatabase) -> [f64; 2] {
+    let others = "SELECT count(*) FROM pg_stat_activity
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    eventually("all sessions have ended", async || database.number(others).await == 0).await;
+    let pid = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::bigint";
+    let postmaster = database.number(pid).await.to_string();
+    ["self", &postmaster].map(|process| {
+        let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        // After the name, which may have anything in it: user, system, and those of ended children.
+        let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields).split_whitespace();
+        let ticks: u64 =
+            fields.skip(11).take(4).filter_map(|field| field.parse::<u64>().ok()).sum();
+        ticks as f64 / 100.0
+    })
 }
 
 /// Of this process, in KiB.
