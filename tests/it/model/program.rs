@@ -65,7 +65,7 @@ pub(super) fn write(accounts: &[NewAccount], steps: &[Step], start: i64) -> Vec<
             }
             Call::Expire(most) => {
                 for hold in writer.model.due(writer.now).into_iter().take(*most as usize) {
-                    writer.model.release(writer.now, hold);
+                    assert!(writer.model.release(writer.now, hold), "it is due");
                 }
                 What::Expire(*most)
             }

@@ -421,5 +421,6 @@ fn moment(at: i64) -> String {
 }
 
 fn flags(id: u64) -> u32 {
-    account::HISTORY | if id % 3 == 0 { account::DEBITS_MUST_NOT_EXCEED_CREDITS } else { 0 }
+    account::HISTORY
+        | if id.is_multiple_of(3) { account::DEBITS_MUST_NOT_EXCEED_CREDITS } else { 0 }
 }
