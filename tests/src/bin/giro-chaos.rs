@@ -1,6 +1,6 @@
 //! Faults by hand and by storm: `giro-chaos --help`
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use giro_tests::chaos::proxy_command;
 use giro_tests::nemesis::Fault;
 use std::process::ExitCode;
@@ -24,8 +24,8 @@ enum Command {
 fn main() -> ExitCode {
     match Arguments::parse().command {
         Command::Faults => {
-            for fault in Fault::ALL {
-                println!("{fault:?}");
+            for fault in Fault::ALL.iter().filter_map(ValueEnum::to_possible_value) {
+                println!("{:22}{}", fault.get_name(), fault.get_help().expect("its line"));
             }
             ExitCode::SUCCESS
         }

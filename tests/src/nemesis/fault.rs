@@ -1,5 +1,6 @@
 //! Which faults there are.
 
+use super::{crashes, halts, links, locks, sessions, standbys};
 use crate::chaos::Stage;
 use futures_util::future::BoxFuture;
 
@@ -26,34 +27,177 @@ impl Wound {
 /// A fault, by the name that `giro-chaos` has for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, clap::ValueEnum)]
 pub enum Fault {
-    /// SIGKILL of every process of PostgreSQL; it starts again.
+    /// SIGKILL of every process of PostgreSQL while it applies a batch; it starts again.
     KillPostgres,
+    /// SIGKILL of the backend that applies a batch; PostgreSQL resets all sessions and recovers.
+    KillBackend,
+    /// SIGKILL of a server with a batch under way; it starts again.
+    KillServer,
+    /// SIGTERM of a server with a batch under way; it drains, ends with 0 and starts again.
+    RestartServer,
+    /// SIGSTOP of the backend that applies a batch, for longer than a server waits for it.
+    HaltBackend,
+    /// SIGSTOP of every process of PostgreSQL.
+    HaltPostgres,
+    /// SIGSTOP of a server.
+    HaltServer,
+    /// `pg_terminate_backend` of every session of the servers, again and again.
+    TerminateSessions,
+    /// Other sessions take every connection that PostgreSQL has; the servers' own are ended.
+    ExhaustConnections,
+    /// The network is cut before PostgreSQL gets the end of a batch's statement: it never runs.
+    CutBeforeSync,
+    /// The network is cut when PostgreSQL has a batch: it commits, and nobody is told.
+    CutAfterSync,
+    /// The network is cut between a batch's result and the word that it is committed.
+    CutBeforeReady,
+    /// PostgreSQL's side of a connection ends where a result was to come; the other stays open.
+    HalfClose,
+    /// A connection is reset (RST) while PostgreSQL has a batch.
+    Reset,
+    /// Every packet between a server and PostgreSQL is lost, and no connection ends by itself.
+    BlackHole,
+    /// Every message between a server and PostgreSQL travels for some time.
+    Delay,
+    /// Every message between a server and PostgreSQL comes in pieces of one byte.
+    Slice,
+    /// A byte in a batch's result is another one.
+    GarbleReply,
+    /// A batch gets the result of the batch before it.
+    ShiftReply,
+    /// Another session holds the rows of busy accounts.
+    LockAccounts,
+    /// Another session holds the table of balances.
+    LockTable,
+    /// An old snapshot is held, so that nothing can be cleaned up.
+    OldSnapshot,
+    /// `VACUUM FREEZE` of every table, again and again.
+    FreezeVacuum,
+    /// SIGSTOP of the synchronous standby: commits wait for it.
+    HaltStandby,
+    /// A commit that waits for the standby is cancelled: it is not replicated, and PostgreSQL says so.
+    CancelStandbyWait,
+    /// The primary is killed and its standby promoted; the old primary comes back and is refused, and
+    /// then follows the new one.
+    PromoteStandby,
+    /// Every fsync of PostgreSQL takes a third of a second.
+    SlowFsync,
+    /// An fsync of the write-ahead log fails: PostgreSQL panics and recovers.
+    FailFsync,
+    /// The disk of the tables is full.
+    FullData,
+    /// The disk of the write-ahead log is full: PostgreSQL panics, and starts when there is room.
+    FullWal,
+    /// The clocks of PostgreSQL or of a server jump.
+    ShiftClock,
+    /// A server's memory is limited.
+    SqueezeMemory,
+    /// A server's file descriptors are limited.
+    SqueezeDescriptors,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: &[Self] = &[Self::KillPostgres];
+    pub const ALL: &[Self] = &[
+        Self::KillPostgres,
+        Self::KillBackend,
+        Self::KillServer,
+        Self::RestartServer,
+        Self::HaltBackend,
+        Self::HaltPostgres,
+        Self::HaltServer,
+        Self::TerminateSessions,
+        Self::ExhaustConnections,
+        Self::CutBeforeSync,
+        Self::CutAfterSync,
+        Self::CutBeforeReady,
+        Self::HalfClose,
+        Self::Reset,
+        Self::BlackHole,
+        Self::Delay,
+        Self::Slice,
+        Self::GarbleReply,
+        Self::ShiftReply,
+        Self::LockAccounts,
+        Self::LockTable,
+        Self::OldSnapshot,
+        Self::FreezeVacuum,
+        Self::HaltStandby,
+        Self::CancelStandbyWait,
+        Self::PromoteStandby,
+        Self::SlowFsync,
+        Self::FailFsync,
+        Self::FullData,
+        Self::FullWal,
+        Self::ShiftClock,
+        Self::SqueezeMemory,
+        Self::SqueezeDescriptors,
+    ];
 
     /// Whether it is a crash or a cut: what `fsync`, resends and the order of commit are there for.
     pub fn is_crash_or_cut(self) -> bool {
-        match self {
-            Self::KillPostgres => true,
-        }
+        use Fault::*;
+        matches!(
+            self,
+            KillPostgres
+                | KillBackend
+                | KillServer
+                | RestartServer
+                | TerminateSessions
+                | CutBeforeSync
+                | CutAfterSync
+                | CutBeforeReady
+                | HalfClose
+                | Reset
+                | BlackHole
+                | PromoteStandby
+                | FailFsync
+                | FullWal
+        )
     }
 
-    /// Begins it.
+    /// Whether it happens only to a stage with a standby.
+    pub fn needs_standby(self) -> bool {
+        matches!(self, Self::HaltStandby | Self::CancelStandbyWait | Self::PromoteStandby)
+    }
+
+    /// Begins it, and waits until there is evidence that it happens. A fault that does not happen is a
+    /// panic: a run must not count it.
     pub async fn inject(self, stage: &mut Stage, random: &mut fastrand::Rng) -> Wound {
-        let _ = random;
         match self {
-            Self::KillPostgres => {
-                stage.clusters[0].kill();
-                Wound::healed_by(|stage| {
-                    Box::pin(async move {
-                        stage.clusters[0].start_again();
-                        "all processes of PostgreSQL were killed and started again".into()
-                    })
-                })
-            }
+            Self::KillPostgres => crashes::kill_postgres(stage, random).await,
+            Self::KillBackend => crashes::kill_backend(stage, random).await,
+            Self::KillServer => crashes::kill_server(stage, random).await,
+            Self::RestartServer => crashes::restart_server(stage, random).await,
+            Self::HaltBackend => halts::halt_backend(stage, random).await,
+            Self::HaltPostgres => halts::halt_postgres(stage, random).await,
+            Self::HaltServer => halts::halt_server(stage, random).await,
+            Self::TerminateSessions => sessions::terminate(stage, random).await,
+            Self::ExhaustConnections => sessions::exhaust(stage, random).await,
+            Self::CutBeforeSync => links::cut_before_sync(stage, random).await,
+            Self::CutAfterSync => links::cut_after_sync(stage, random).await,
+            Self::CutBeforeReady => links::cut_before_ready(stage, random).await,
+            Self::HalfClose => links::half_close(stage, random).await,
+            Self::Reset => links::reset(stage, random).await,
+            Self::BlackHole => links::black_hole(stage, random).await,
+            Self::Delay => links::delay(stage, random).await,
+            Self::Slice => links::slice(stage, random).await,
+            Self::GarbleReply => links::garble_reply(stage, random).await,
+            Self::ShiftReply => links::shift_reply(stage, random).await,
+            Self::LockAccounts => locks::lock_accounts(stage, random).await,
+            Self::LockTable => locks::lock_table(stage, random).await,
+            Self::HaltStandby => standbys::halt(stage, random).await,
+            Self::CancelStandbyWait => standbys::cancel_wait(stage, random).await,
+            Self::PromoteStandby => standbys::promote(stage, random).await,
+            Self::OldSnapshot => todo!("{self:?}"),
+            Self::FreezeVacuum => todo!("{self:?}"),
+            Self::SlowFsync => todo!("{self:?}"),
+            Self::FailFsync => todo!("{self:?}"),
+            Self::FullData => todo!("{self:?}"),
+            Self::FullWal => todo!("{self:?}"),
+            Self::ShiftClock => todo!("{self:?}"),
+            Self::SqueezeMemory => todo!("{self:?}"),
+            Self::SqueezeDescriptors => todo!("{self:?}"),
         }
     }
 }
