@@ -1,6 +1,7 @@
 //! One PostgreSQL for all tests of a run, or one for a single test.
 
 use giro_embedded::{Binaries, Cluster, Options};
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
@@ -38,6 +39,26 @@ impl TestCluster {
     pub fn start_again(&mut self) {
         let cluster = Cluster::start(self.options.clone());
         self.cluster = Some(cluster.unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    /// Whether it is not down.
+    pub fn is_up(&self) -> bool {
+        self.cluster.is_some()
+    }
+
+    /// Starts it as a standby of another, with a copy of its data. What it had is gone; its port and its
+    /// settings stay.
+    pub fn follow(&mut self, primary: &Cluster, name: &str) {
+        assert!(!self.is_up(), "its data is in use");
+        let old = self.options.data_dir.join("pg");
+        std::fs::remove_dir_all(&old).expect("the old data is removed");
+        self.options = self.options.clone().standby_of(primary, name);
+        self.start_again();
+    }
+
+    /// The file that it logs to, also while it is down.
+    pub fn log_file(&self) -> PathBuf {
+        self.options.data_dir.join("postgres.log")
     }
 }
 

@@ -22,4 +22,4 @@ mod sessions;
 mod standbys;
 
 pub use fault::{Fault, Wound};
-pub use processes::{Halted, applying, kill};
+pub use processes::{Halted, applying, is_halted, kill};

@@ -33,7 +33,8 @@ impl ServerProcess {
 
     /// Starts a command that serves, on free ports, and waits until it is ready. Its log is shown.
     pub async fn run(program: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        Self::spawn(program, arguments, environment, true).await
+        let server = Self::spawn(program, arguments, environment, true).await;
+        server.unwrap_or_else(|why| panic!("{why}")).until_ready().await
     }
 
     /// The same, without its log, and without a settings file: `program` may be one of another version.
@@ -42,6 +43,17 @@ impl ServerProcess {
         arguments: &[&str],
         environment: &[(&str, &str)],
     ) -> Self {
+        let server = Self::spawn(program, arguments, environment, false).await;
+        server.unwrap_or_else(|why| panic!("{why}")).until_ready().await
+    }
+
+    /// Starts it as quietly, and waits only until it listens: its database may be away. Nothing if it
+    /// ended before that.
+    pub async fn launch(
+        program: &str,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Result<Self, String> {
         Self::spawn(program, arguments, environment, false).await
     }
 
@@ -50,7 +62,7 @@ impl ServerProcess {
         arguments: &[&str],
         environment: &[(&str, &str)],
         shown: bool,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let mut command = Command::new(program);
         if !shown {
             command.current_dir("/");
@@ -68,20 +80,23 @@ impl ServerProcess {
             .unwrap_or_else(|error| panic!("{program}: {error}"));
         let mut lines = BufReader::new(child.stderr.take().expect("its log")).lines();
         let log = Arc::new(Mutex::new(String::new()));
-        let (api, admin) = addresses(&mut lines, &log, shown).await;
+        let (api, admin) = addresses(&mut lines, &log, shown).await?;
         let rest = log.clone();
         tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 note(&rest, &line, shown);
             }
         });
-        let server = Self { child, client: Client::new(api), admin: Client::new(admin), log };
+        Ok(Self { child, client: Client::new(api), admin: Client::new(admin), log })
+    }
+
+    async fn until_ready(self) -> Self {
         crate::eventually("the server is ready", async || {
-            let answer = server.admin.send(hyper::Method::GET, "/readyz", &[], "").await;
+            let answer = self.admin.send(hyper::Method::GET, "/readyz", &[], "").await;
             answer.is_ok_and(|reply| reply.status == 200)
         })
         .await;
-        server
+        self
     }
 
     /// Its process id.
@@ -101,21 +116,24 @@ impl ServerProcess {
     }
 }
 
-/// Where it listens, as it says itself.
+/// Where it listens, as it says itself; or its log, if it ended before.
 async fn addresses(
     lines: &mut Lines<BufReader<ChildStderr>>,
     log: &Mutex<String>,
     shown: bool,
-) -> (SocketAddr, SocketAddr) {
+) -> Result<(SocketAddr, SocketAddr), String> {
     while let Some(line) = lines.next_line().await.expect("its log") {
         note(log, &line, shown);
         let json: Value = serde_json::from_str(&line).unwrap_or_default();
         if json["message"] == "serving" {
             let address = |name: &str| json[name].as_str().and_then(|text| text.parse().ok());
-            return (address("api").expect("an address"), address("admin").expect("an address"));
+            return Ok((
+                address("api").expect("an address"),
+                address("admin").expect("an address"),
+            ));
         }
     }
-    panic!("it ended without serving: {}", log.lock().expect("the log"));
+    Err(format!("it ended without serving: {}", log.lock().expect("the log")))
 }
 
 fn note(log: &Mutex<String>, line: &str, shown: bool) {

@@ -4,7 +4,7 @@ use crate::cluster::{self, TestCluster};
 use crate::{TestDatabase, eventually};
 
 /// What the standby calls itself.
-const STANDBY: &str = "standby";
+pub(crate) const STANDBY: &str = "standby";
 
 /// When the primary acknowledges a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +31,11 @@ impl Pair {
 
     /// The same with further settings for both.
     pub async fn start_with(replication: Replication, settings: &[(&str, &str)]) -> Self {
-        let names = match replication {
-            Replication::Asynchronous => "",
-            Replication::Synchronous => STANDBY,
+        let own: &[_] = match replication {
+            Replication::Asynchronous => &[],
+            Replication::Synchronous => &[("synchronous_standby_names", STANDBY)],
         };
-        let own = [("synchronous_standby_names", names)];
-        let primary = cluster::start(&[&own, settings].concat());
+        let primary = cluster::start(&[own, settings].concat());
         let standby =
             cluster::start_with(settings, |options| options.standby_of(&primary, STANDBY));
         let pair = Self { primary, standby };

@@ -1,12 +1,25 @@
 //! What a storm happens to: a primary, perhaps a standby, servers as processes, and a proxy from each
 //! server to each cluster.
 
+use super::{StageServer, Target};
 use crate::cluster::{self, TestCluster};
 use crate::standby::{Pair, Replication, both};
-use crate::{Client, ServerProcess, TestDatabase, eventually};
+use crate::{TestDatabase, eventually};
 use giro_proxy::Proxy;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::watch;
+
+/// All sessions of a server, and the calls that apply transfers.
+const SESSIONS: giro_proxy::Target =
+    giro_proxy::Target { sessions: "giro", calls: giro_proxy::Target::LANES.calls };
+
+/// Beside the plan's own. Few connections, so that all can be taken.
+const SETTINGS: [(&str, &str); 1] = [("max_connections", "60")];
+
+/// With a standby, which finds its primary soon when it is back, and all that it has missed.
+const REPLICATION: [(&str, &str); 2] =
+    [("wal_retrieve_retry_interval", "200ms"), ("wal_keep_size", "256MB")];
 
 /// What a stage is made of.
 #[derive(Debug, Clone)]
@@ -23,50 +36,30 @@ pub struct StagePlan {
     pub environment: Vec<(String, String)>,
 }
 
-/// Where callers send to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Target {
-    /// Which server, from 0.
-    pub server: u16,
-    /// Which process of it, from 0.
-    pub generation: u32,
-    /// Speaks to its API.
-    pub client: Client,
-    /// Speaks to its operators' listener.
-    pub admin: Client,
-}
-
 /// Everything that a fault can happen to.
 pub struct Stage {
-    plan: StagePlan,
+    pub(super) plan: StagePlan,
     /// The first primary and, if the plan has one, its standby.
     pub clusters: Vec<TestCluster>,
     /// Its URLs name every cluster, without a proxy.
     pub database: TestDatabase,
     /// By number.
     pub servers: Vec<StageServer>,
-    targets: watch::Sender<Vec<Target>>,
-}
-
-/// A place for a server: its processes come and go.
-pub struct StageServer {
-    /// To each cluster, in the order of [`Stage::clusters`].
-    pub proxies: Vec<Proxy>,
-    /// Nothing while it is down.
-    pub process: Option<ServerProcess>,
-    /// Processes that have run here before.
-    pub generation: u32,
-    url: String,
+    /// Which cluster takes writes.
+    pub(super) primary: usize,
+    pub(super) targets: watch::Sender<Vec<Target>>,
 }
 
 impl Stage {
     /// Starts everything and waits until every server is ready.
     pub async fn start(plan: StagePlan) -> Self {
-        let settings: Vec<(&str, &str)> =
-            plan.postgres.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let own = plan.postgres.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let mut settings = SETTINGS.to_vec();
+        settings.extend(plan.standby.then_some(REPLICATION).into_iter().flatten());
+        settings.extend(own);
         let (clusters, database) = match plan.standby {
             true => {
-                let pair = Pair::start_with(Replication::Synchronous, &settings).await;
+                let pair = Pair::start_with(Replication::Asynchronous, &settings).await;
                 let database = pair.database().await;
                 (vec![pair.primary, pair.standby], database)
             }
@@ -82,42 +75,23 @@ impl Stage {
             clusters,
             database,
             servers: Vec::new(),
+            primary: 0,
             targets: watch::channel(Vec::new()).0,
         };
+        if stage.plan.standby {
+            stage.synchronize().await;
+        }
         for server in 0..stage.plan.servers {
             stage.add_server().await;
             stage.start_server(server).await;
         }
+        stage.until_ready().await;
         stage
     }
 
     /// Where callers send to, as servers come and go. A server that is down keeps its last address.
     pub fn targets(&self) -> watch::Receiver<Vec<Target>> {
         self.targets.subscribe()
-    }
-
-    /// Starts the process of a server that is down, and waits until it is ready.
-    pub async fn start_server(&mut self, number: usize) {
-        let mut environment = vec![
-            ("DATABASE_URL", self.servers[number].url.as_str()),
-            ("GIRO__LOG__FILTER", "warn,giro_server=info"),
-        ];
-        let own = self.plan.environment.iter();
-        environment.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
-        let program = self.plan.giro.display().to_string();
-        let process = ServerProcess::run_quietly(&program, &["serve"], &environment).await;
-        let server = &mut self.servers[number];
-        let target = Target {
-            server: number as u16,
-            generation: server.generation,
-            client: process.client,
-            admin: process.admin,
-        };
-        server.process = Some(process);
-        self.targets.send_modify(|targets| match targets.get_mut(number) {
-            Some(old) => *old = target,
-            None => targets.push(target),
-        });
     }
 
     /// Waits until every server that runs is ready.
@@ -135,13 +109,13 @@ impl Stage {
         let mut proxies = Vec::new();
         for cluster in &self.clusters {
             let url = cluster.url("giro_app", "giro");
-            proxies.push(Proxy::start(&url, giro_proxy::Target::LANES).await);
+            proxies.push(Arc::new(Proxy::start(&url, SESSIONS).await));
         }
         let url = match &proxies[..] {
             [only] => only.url().to_owned(),
             [first, second] => both(first.url(), second.url()),
             _ => unreachable!("one cluster or two"),
         };
-        self.servers.push(StageServer { proxies, process: None, generation: 0, url });
+        self.servers.push(StageServer::new(proxies, url));
     }
 }

@@ -11,6 +11,11 @@ impl Halted {
         signal(process, Signal::STOP);
         Self(pid(process))
     }
+
+    /// Halts a process, unless it is gone.
+    pub fn try_new(process: i32) -> Option<Self> {
+        try_signal(process, Signal::STOP).then(|| Self(pid(process)))
+    }
 }
 
 impl Drop for Halted {
@@ -24,15 +29,31 @@ pub fn kill(process: i32) {
     signal(process, Signal::KILL);
 }
 
+/// Whether SIGSTOP has halted a process, as the system shows it.
+pub fn is_halted(process: u32) -> bool {
+    state(process) == Some('T')
+}
+
+/// What the system says that a process does: `R`, `S`, `D`, `Z` or `T`; nothing if it is gone.
+pub(super) fn state(process: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
+/// The query for backends that apply a batch of transfers and meet a condition on `pg_stat_activity`.
+pub(super) fn find_applying(condition: &str) -> String {
+    format!(
+        "SELECT pid FROM pg_stat_activity
+          WHERE datname = current_database() AND application_name LIKE 'giro lane%'
+            AND state = 'active' AND query LIKE '%apply_transfers%' AND ({condition})"
+    )
+}
+
 /// Waits for a backend that applies a batch of transfers and meets a condition on `pg_stat_activity`;
 /// its process id.
 pub async fn applying(database: &TestDatabase, condition: &str) -> i32 {
     let session = database.superuser().await;
-    let found = format!(
-        "SELECT pid FROM pg_stat_activity
-          WHERE datname = current_database() AND application_name LIKE 'giro lane%'
-            AND state = 'active' AND query LIKE '%apply_transfers%' AND ({condition})"
-    );
+    let found = find_applying(condition);
     let process = std::cell::Cell::new(None);
     eventually(condition, async || {
         let row = session.query_opt(&found, &[]).await.expect("a look at the sessions");
@@ -45,6 +66,11 @@ pub async fn applying(database: &TestDatabase, condition: &str) -> i32 {
 
 fn signal(process: i32, signal: Signal) {
     kill_process(pid(process), signal).expect("the signal is sent");
+}
+
+/// Whether the process was there to get the signal.
+pub(super) fn try_signal(process: i32, signal: Signal) -> bool {
+    kill_process(pid(process), signal).is_ok()
 }
 
 fn pid(process: i32) -> Pid {
