@@ -4,6 +4,8 @@
 //! | file | holds |
 //! | --- | --- |
 //! | `fault` | their names, and which are crashes or cuts |
+//! | `mix` | which of them happen when |
+//! | `moments` | the moments at which a fault matters |
 //! | `processes` | signals to backends, postmasters and servers |
 //! | `crashes` | processes that end |
 //! | `halts` | processes that stand still |
@@ -17,9 +19,12 @@ pub mod fault;
 mod halts;
 mod links;
 mod locks;
+pub mod mix;
+mod moments;
 mod processes;
 mod sessions;
 mod standbys;
 
 pub use fault::{Fault, Wound};
+pub use mix::{Mix, Period};
 pub use processes::{Halted, applying, is_halted, kill};

@@ -1,0 +1,64 @@
+//! The moments at which a fault matters. Another fault may keep one away for good, so each is waited for
+//! only so long; the evidence says which it was.
+
+use super::processes::find_applying;
+use crate::chaos::{Stage, StageServer, Witness};
+use fastrand::Rng;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// How long to wait for a moment.
+const WAIT: Duration = Duration::from_secs(3);
+
+/// A backend that applies a batch right now.
+pub(super) async fn backend(witness: &mut Witness, condition: &str) -> Option<i32> {
+    witness.glimpse(&find_applying(condition), WAIT).await.map(|row| row.get(0))
+}
+
+/// The moment in words.
+pub(super) fn words(backend: Option<i32>) -> String {
+    match backend {
+        Some(backend) => format!("while backend {backend} applied a batch"),
+        None => format!("when no batch had been applied for {WAIT:?}"),
+    }
+}
+
+/// Waits until a server has batches under way; how many.
+pub(super) async fn in_flight(server: &StageServer) -> f64 {
+    let started = Instant::now();
+    loop {
+        let batches = server.metric("giro_batches_in_flight", r#"batcher="transfers""#).await;
+        let batches = batches.unwrap_or(0.0);
+        if batches > 0.0 || started.elapsed() > WAIT {
+            return batches;
+        }
+        sleep(Duration::from_millis(3)).await;
+    }
+}
+
+/// One of the servers that run and are not halted. If there is none, one is started: what kills
+/// servers twice has to find one.
+pub(super) async fn server(stage: &mut Stage, random: &mut Rng) -> usize {
+    let up: Vec<_> = awake(stage);
+    if let Some(number) = random.choice(up) {
+        return number;
+    }
+    let number = random.usize(..stage.servers.len());
+    if stage.servers[number].process.is_none() {
+        stage.start_server(number).await;
+    }
+    number
+}
+
+/// One of the servers that run and are not halted, or all of them.
+pub(super) fn one_or_all(stage: &Stage, random: &mut Rng) -> Vec<usize> {
+    let up = awake(stage);
+    match random.bool() {
+        true => up,
+        false => random.choice(up).into_iter().collect(),
+    }
+}
+
+fn awake(stage: &Stage) -> Vec<usize> {
+    (0..stage.servers.len()).filter(|number| stage.servers[*number].is_awake()).collect()
+}
