@@ -21,6 +21,7 @@ mod history;
 mod http_abuse;
 mod idempotency;
 mod model;
+mod nemesis;
 mod openapi;
 mod operating;
 mod other_sessions;

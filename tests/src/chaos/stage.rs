@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 /// All sessions of a server, and the calls that apply transfers.
 const SESSIONS: giro_proxy::Target =
-    giro_proxy::Target { sessions: "giro", calls: giro_proxy::Target::LANES.calls };
+    giro_proxy::Target { sessions: "giro", ..giro_proxy::Target::LANES };
 
 /// Beside the plan's own. Few connections, so that all can be taken.
 const SETTINGS: [(&str, &str); 1] = [("max_connections", "60")];

@@ -104,22 +104,22 @@ pub(super) async fn promote(stage: &mut Stage, _random: &mut Rng) -> Wound {
     let after = Witness::of(stage.primary()).see("its timeline", TIMELINE).await;
     let after: String = after.get(0);
     assert!(after > before, "promoted, and on timeline {after} as before");
+    let new = stage.primary_number();
     let promoted = format!(
-        "cluster {old} was killed {moment}, and cluster {} promoted from timeline {before} to {after}",
-        stage.primary_number()
+        "cluster {old} was killed {moment}, and cluster {new} promoted from timeline {before} to {after}"
     );
     Wound::healed_by(move |stage| {
         Box::pin(async move {
-            let refused = comes_back(stage, old).await;
+            let refused = comes_back(stage, old, &after).await;
             let follows = stage.rebuild().await;
             format!("{promoted}; {refused}; then cluster {old} was rebuilt: {follows}")
         })
     })
 }
 
-/// Starts the old primary, lets no server reach the new one until it has refused the old, and takes the
-/// old one down again.
-async fn comes_back(stage: &mut Stage, old: usize) -> String {
+/// Starts the old primary, lets no server reach the new one, which writes this timeline, until it has
+/// refused the old, and takes the old one down again.
+async fn comes_back(stage: &mut Stage, old: usize, timeline: &str) -> String {
     // One that has not seen the new primary would take the old one for it.
     let mut knowing = Vec::new();
     for (number, server) in stage.servers.iter().enumerate() {
@@ -135,7 +135,7 @@ async fn comes_back(stage: &mut Stage, old: usize) -> String {
         let refusals = refusals(stage, &mut witness, number).await;
         said.push(format!("server {number} refused it {refusals} times (lower_timeline)"));
     }
-    said.push(newcomer(stage).await);
+    said.push(newcomer(stage, timeline).await);
     block_in_place(|| stage.clusters[old].kill());
     said.join(", ")
 }
@@ -181,14 +181,22 @@ async fn lower_timelines(server: &StageServer) -> f64 {
 }
 
 /// What a server that knows nothing yet chooses between the two.
-async fn newcomer(stage: &Stage) -> String {
+async fn newcomer(stage: &Stage, timeline: &str) -> String {
     let second = Duration::from_secs(1);
     let connector = Connector::new(&stage.database.server_url, 4 * second, 2 * second, second);
     let connector = connector.expect("a URL");
     let started = Instant::now();
     loop {
         match connector.probe().await {
-            Ok(peer) => return format!("and a new server chooses {}", peer.lineage),
+            Ok(peer) => {
+                let chosen = peer.lineage;
+                assert_eq!(
+                    format!("{:08X}", chosen.timeline),
+                    timeline,
+                    "the old primary is chosen"
+                );
+                return format!("and a new server chooses {chosen}");
+            }
             Err(error) => assert!(started.elapsed() < PATIENCE, "no primary: {error}"),
         }
         sleep(Duration::from_millis(100)).await;
