@@ -206,12 +206,22 @@ impl Caller {
             answers.extend(told);
             match last {
                 Some(Told::Applied | Told::Rejected(_)) => {}
-                Some(Told::NotApplied(reason)) if reason == "draining" => break, // and goes elsewhere
+                Some(Told::NotApplied(reason)) if reason == "draining" => {
+                    self.goes_elsewhere().await
+                }
                 // A caller that is refused at once would only keep the machine busy.
                 _ => sleep(Duration::from_millis(10)).await,
             }
         }
         answers
+    }
+
+    /// Waits until there is another server to send to, or nothing more to be sent.
+    async fn goes_elsewhere(&self) {
+        let mut targets = self.targets.clone();
+        let draining = self.target();
+        // An error: the load is gone, and so is this caller soon.
+        let _ = targets.wait_for(|target| *target != draining).await;
     }
 
     /// Sends a transfer until it is decided, or as often as the plan has it.

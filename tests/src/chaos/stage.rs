@@ -14,8 +14,10 @@ use tokio::sync::watch;
 const SESSIONS: giro_proxy::Target =
     giro_proxy::Target { sessions: "giro", ..giro_proxy::Target::LANES };
 
-/// Beside the plan's own. Few connections, so that all can be taken.
-const SETTINGS: [(&str, &str); 1] = [("max_connections", "60")];
+/// Beside the plan's own. Few connections, so that all can be taken; and after a crash, all files are synced
+/// by one call and not one by one.
+const SETTINGS: [(&str, &str); 2] =
+    [("max_connections", "60"), ("recovery_init_sync_method", "syncfs")];
 
 /// With a standby, which finds its primary soon when it is back, and all that it has missed.
 const REPLICATION: [(&str, &str); 2] =
