@@ -2,12 +2,13 @@
 
 use super::processes::{state, try_signal};
 use super::{Wound, moments};
-use crate::ServerProcess;
 use crate::chaos::{LogFrom, Stage, Witness};
+use crate::{ServerProcess, eventually};
 use fastrand::Rng;
 use rustix::process::Signal;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
+use std::sync::Mutex;
 use std::time::Duration;
 use tokio::task::block_in_place;
 use tokio::time::timeout;
@@ -82,14 +83,13 @@ pub(super) async fn restart_server(stage: &mut Stage, random: &mut Rng) -> Wound
     let number = moments::server(stage, random).await;
     let batches = moments::in_flight(&stage.servers[number]).await;
     let (name, process) = take(stage, number);
-    let log = process.log.clone();
+    let log = stage.servers[number].logs.last().expect("its log").clone();
     // Of two faults, the other may have halted it.
     process.signal(Signal::CONT);
     process.signal(Signal::TERM);
     let status = timeout(DRAIN, process.ended()).await;
     let status = status.unwrap_or_else(|_| panic!("{name} has not ended {DRAIN:?} after SIGTERM"));
-    let log = log.lock().expect("the log").clone();
-    let said = drained(status, &log);
+    let said = drained(status, &log).await;
     let evidence = format!(
         "{name} had {batches} batches in flight, logged {said:?} on SIGTERM and ended with {status}"
     );
@@ -97,13 +97,18 @@ pub(super) async fn restart_server(stage: &mut Stage, random: &mut Rng) -> Wound
 }
 
 /// What a server said about its drain; only one that was not drained may end with a failure.
-fn drained(status: ExitStatus, log: &str) -> &'static str {
+async fn drained(status: ExitStatus, log: &Mutex<String>) -> &'static str {
     let expected = match status.code() {
         Some(0) => "drained: every request was answered",
         Some(1) => "not drained within server.drain_timeout",
-        _ => panic!("ended with {status}: {log}"),
+        _ => panic!("it ended otherwise: {status}"),
     };
-    assert!(log.contains("SIGTERM: draining") && log.contains(expected), "{status}: {log}");
+    // Its last lines may still be on their way.
+    eventually(expected, async || {
+        let log = log.lock().expect("the log");
+        log.contains("SIGTERM: draining") && log.contains(expected)
+    })
+    .await;
     expected
 }
 
