@@ -41,7 +41,7 @@ impl Cluster {
         let settings = options.all_settings()?;
         let data_dir = DataDir::open(&options.data_dir)?;
         postmaster::clear_leftover(&data_dir, options.stop_timeout)?;
-        let password = initdb::ensure(&data_dir, &options.binaries, options.primary.as_ref())?;
+        let password = initdb::ensure(&data_dir, &options)?;
 
         let mut attempts = 1;
         let (server, socket_dir, port) = loop {
@@ -149,6 +149,11 @@ impl Cluster {
         self.server.thaw().map_err(|source| StopError::Io { pid: self.pid(), source })
     }
 
+    /// Whether the server has ended by itself: it could not recover, for one.
+    pub fn has_exited(&mut self) -> bool {
+        self.server.has_exited()
+    }
+
     pub(crate) fn as_primary_of(&self, standby_name: &str) -> Primary {
         Primary {
             socket_dir: self.socket_dir().to_owned(),
@@ -193,6 +198,7 @@ fn launch(
     let program = options.binaries.dir().join("postgres");
     let (mut command, logged) = server::command(&program, data_dir)?;
     command.args(arguments(&data_dir.pgdata(), socket_dir.path(), port, settings));
+    command.envs(options.environment.iter().map(|(name, value)| (name, value)));
     let mut server = Server::spawn(command, data_dir, options.stop_timeout)
         .map_err(StartError::io("run", &program))?;
     server.wait_ready(options.start_timeout, logged)?;

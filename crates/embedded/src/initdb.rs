@@ -8,24 +8,21 @@ use std::path::Path;
 use crate::binaries::Binaries;
 use crate::data_dir::{DataDir, ignore_missing, make_private, open_private};
 use crate::error::StartError;
-use crate::privileges::User;
+use crate::options::Options;
+use crate::privileges::{User, give};
 use crate::process::random_hex;
 use crate::server;
-use crate::standby::{Primary, base_backup};
+use crate::standby::base_backup;
 
 const UNFINISHED: &str = "pg.new-";
 
 /// Makes the cluster unless there is one, and returns the password of its superuser.
-pub(crate) fn ensure(
-    data_dir: &DataDir,
-    binaries: &Binaries,
-    primary: Option<&Primary>,
-) -> Result<String, StartError> {
+pub(crate) fn ensure(data_dir: &DataDir, options: &Options) -> Result<String, StartError> {
     let pgdata = data_dir.pgdata();
     if pgdata.exists() {
-        check_version(&pgdata, binaries)?;
+        check_version(&pgdata, &options.binaries)?;
     } else {
-        make_cluster(data_dir, binaries, primary)?;
+        make_cluster(data_dir, options)?;
     }
     let path = data_dir.password();
     let password = fs::read_to_string(&path).map_err(StartError::io("read", &path))?;
@@ -34,11 +31,7 @@ pub(crate) fn ensure(
 
 /// A cluster that is broken off in the making must leave no `pg` behind, so it is made elsewhere, under a
 /// name that no earlier one, which may still be cleaning up, has.
-fn make_cluster(
-    data_dir: &DataDir,
-    binaries: &Binaries,
-    primary: Option<&Primary>,
-) -> Result<(), StartError> {
+fn make_cluster(data_dir: &DataDir, options: &Options) -> Result<(), StartError> {
     let root = data_dir.root();
     remove_unfinished(root).map_err(StartError::io("clean up", root))?;
     let random = || random_hex().map_err(StartError::io("use", "/dev/urandom".as_ref()));
@@ -46,16 +39,20 @@ fn make_cluster(
     make_private(&new, data_dir.user())?;
 
     let password = data_dir.password();
-    let secret = match primary {
+    let secret = match &options.primary {
         Some(primary) => primary.password.clone(),
         None => random()?,
     };
     write_password(&password, &secret, data_dir.user())
         .map_err(StartError::io("write", &password))?;
 
-    match primary {
-        Some(primary) => base_backup(data_dir, binaries, primary, &new)?,
-        None => run_initdb(data_dir, binaries, &new)?,
+    let wal_dir = options.wal_dir.as_deref();
+    if let Some(wal_dir) = wal_dir {
+        give(wal_dir, data_dir.user())?;
+    }
+    match &options.primary {
+        Some(primary) => base_backup(data_dir, &options.binaries, primary, &new, wal_dir)?,
+        None => run_initdb(data_dir, &options.binaries, &new, wal_dir)?,
     }
 
     let pgdata = data_dir.pgdata();
@@ -63,7 +60,12 @@ fn make_cluster(
     File::open(root).and_then(|dir| dir.sync_all()).map_err(StartError::io("sync", root))
 }
 
-fn run_initdb(data_dir: &DataDir, binaries: &Binaries, target: &Path) -> Result<(), StartError> {
+fn run_initdb(
+    data_dir: &DataDir,
+    binaries: &Binaries,
+    target: &Path,
+    wal_dir: Option<&Path>,
+) -> Result<(), StartError> {
     let arguments: [OsString; 10] = [
         "--encoding=UTF8".into(),
         "--locale=C".into(),
@@ -76,8 +78,13 @@ fn run_initdb(data_dir: &DataDir, binaries: &Binaries, target: &Path) -> Result<
         data_dir.password().into(),
         "--pgdata".into(),
     ];
-    let arguments = [&arguments[..], &[target.into()]].concat();
+    let arguments = [&arguments[..], &[target.into()], &wal_dir_arguments(wal_dir)].concat();
     server::run_to_end("initdb", &arguments, data_dir, binaries)
+}
+
+/// As both `initdb` and `pg_basebackup` take them.
+pub(crate) fn wal_dir_arguments(wal_dir: Option<&Path>) -> Vec<OsString> {
+    wal_dir.map(|dir| vec!["--waldir".into(), dir.into()]).unwrap_or_default()
 }
 
 fn remove_unfinished(root: &Path) -> io::Result<()> {

@@ -31,6 +31,11 @@ pub struct Options {
     /// The running server that a cluster made by this start copies and follows; `None`, the default,
     /// makes one of its own.
     pub primary: Option<Primary>,
+    /// Another place for the write-ahead log of a cluster made by this start: an empty directory, which
+    /// is given to the server's user. `None`, the default, keeps it with the data.
+    pub wal_dir: Option<PathBuf>,
+    /// Further environment of the server, by name and value.
+    pub environment: Vec<(String, String)>,
     /// How long to wait for the server to be ready, recovery included; 60 s by default.
     pub start_timeout: Duration,
     /// How long to wait for the server to stop in order; 30 s by default.
@@ -46,6 +51,8 @@ impl Options {
             port: None,
             settings: Vec::new(),
             primary: None,
+            wal_dir: None,
+            environment: Vec::new(),
             start_timeout: Duration::from_secs(60),
             stop_timeout: Duration::from_secs(30),
         }

@@ -116,6 +116,11 @@ impl Server {
         }
     }
 
+    /// Whether the server has ended, by itself or killed.
+    pub(crate) fn has_exited(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Stops the server: in order, or else without a checkpoint, or else by force.
     pub(crate) fn stop(&mut self) -> Result<(), StopError> {
         if self.killed {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::binaries::Binaries;
 use crate::data_dir::DataDir;
 use crate::error::StartError;
+use crate::initdb::wal_dir_arguments;
 use crate::server;
 
 /// A running server that a new cluster is made from and then follows.
@@ -52,6 +53,7 @@ pub(crate) fn base_backup(
     binaries: &Binaries,
     primary: &Primary,
     target: &Path,
+    wal_dir: Option<&Path>,
 ) -> Result<(), StartError> {
     let arguments: [OsString; 9] = [
         "--no-sync".into(),
@@ -64,9 +66,13 @@ pub(crate) fn base_backup(
         "--pgdata".into(),
         target.into(),
     ];
+    let arguments = [&arguments[..], &wal_dir_arguments(wal_dir)].concat();
     server::run_to_end("pg_basebackup", &arguments, data_dir, binaries)?;
-    let sync = File::open(target).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
-    sync.map_err(StartError::io("sync", target))
+    for dir in [target].into_iter().chain(wal_dir) {
+        let sync = File::open(dir).and_then(|dir| Ok(rustix::fs::syncfs(dir)?));
+        sync.map_err(StartError::io("sync", dir))?;
+    }
+    Ok(())
 }
 
 /// Ends recovery, and waits until the server takes writes.

@@ -438,3 +438,19 @@ fn a_frozen_server_answers_when_it_goes_on() -> Outcome {
     cluster.freeze()?;
     Ok(cluster.stop()?)
 }
+
+#[test]
+fn the_log_lies_elsewhere_and_the_environment_reaches_the_server() -> Outcome {
+    let (dir, wal) = (scratch()?, scratch()?);
+    let mut options = options(dir.path().join("data"))?;
+    options.wal_dir = Some(wal.path().to_owned());
+    options.environment.push(("GIRO_EMBEDDED_TEST".into(), "yes".into()));
+    let mut cluster = Cluster::start(options)?;
+    assert!(fs::read_dir(wal.path())?.count() > 0, "there is no WAL");
+    let environment = fs::read(format!("/proc/{}/environ", cluster.pid()))?;
+    assert!(environment.split(|byte| *byte == 0).any(|it| it == b"GIRO_EMBEDDED_TEST=yes"));
+    assert!(!cluster.has_exited());
+    cluster.kill()?;
+    assert!(cluster.has_exited());
+    Ok(())
+}
