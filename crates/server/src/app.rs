@@ -20,6 +20,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, timeout, timeout_at};
 
 mod health;
+mod horizon;
 mod pressure;
 mod seam;
 

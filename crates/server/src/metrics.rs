@@ -5,6 +5,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{
     HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
 };
+use std::time::Duration;
 
 /// What the server itself tells Prometheus. Each field's first sentence is its help text.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub(crate) struct Metrics {
     database_connections: IntGauge,
     /// Sessions that ordinary clients of PostgreSQL may open.
     database_connections_max: IntGauge,
+    /// Seconds for which rows have been kept that nobody may clean up yet, because of the oldest snapshot.
+    oldest_snapshot: IntGauge,
 }
 
 impl Metrics {
@@ -117,6 +120,10 @@ impl Metrics {
                 "database_connections_max",
                 "Sessions that ordinary clients of PostgreSQL may open.",
             )?,
+            oldest_snapshot: gauge(
+                "db_oldest_snapshot_seconds",
+                "Seconds for which rows have been kept that nobody may clean up yet, because of the oldest snapshot.",
+            )?,
         })
     }
 
@@ -132,6 +139,11 @@ impl Metrics {
         self.database_waits.with_label_values(&["standby_wait"]).set(load.standby_waits);
         self.database_connections.set(load.connections);
         self.database_connections_max.set(load.connections_max);
+    }
+
+    /// For how long rows have been kept.
+    pub(crate) fn horizon(&self, age: Duration) {
+        self.oldest_snapshot.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn answered(&self, route: &str, status: u16, seconds: f64) {

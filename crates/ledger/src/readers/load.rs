@@ -16,8 +16,15 @@ pub struct Load {
     pub connections: i64,
     /// Sessions that ordinary clients may open.
     pub connections_max: i64,
+    /// The number of the next transaction, but for those that run.
+    pub next_transaction: i64,
+    /// How many transactions ago the oldest row version was replaced that nobody may clean up yet.
+    pub horizon_age: i64,
 }
 
+// What holds the horizon back: snapshots and open transactions of this database, prepared ones, and standbys
+// by their slots or their senders, which have no database. A vacuum's snapshot holds nobody back.
+//
 // Of another role's session an ordinary role sees the database and the role, and not the type; what has
 // both and is no client is at most a parallel worker.
 const SQL: &str = "
@@ -26,7 +33,17 @@ SELECT count(*) FILTER (WHERE is_own AND wait_event_type = 'Lock' AND since > '2
        count(*),
        current_setting('max_connections')::bigint
        - current_setting('superuser_reserved_connections')::bigint
-       - coalesce(current_setting('reserved_connections', true)::bigint, 0)
+       - coalesce(current_setting('reserved_connections', true)::bigint, 0),
+       pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+       (SELECT coalesce(max(age(xid)), 0)::bigint
+          FROM (SELECT unnest(ARRAY[backend_xmin, backend_xid])
+                  FROM pg_stat_activity
+                 WHERE pid <> pg_backend_pid() AND (datid IS NULL OR datname = current_database())
+                   AND pid NOT IN (SELECT pid FROM pg_stat_progress_vacuum)
+                 UNION ALL
+                SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
+                 UNION ALL
+                SELECT xmin FROM pg_replication_slots) AS held (xid))
   FROM (SELECT usename = current_user AND application_name LIKE 'giro%' AND state = 'active' AS is_own,
                wait_event_type, wait_event, clock_timestamp() - state_change AS since
           FROM pg_stat_activity
@@ -46,6 +63,8 @@ impl Read for ReadLoad {
             standby_waits: row.try_get(1)?,
             connections: row.try_get(2)?,
             connections_max: row.try_get(3)?,
+            next_transaction: row.try_get(4)?,
+            horizon_age: row.try_get(5)?,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! What the database's own state allows: looked at every second, before it shows in the batches.
 
+use super::horizon::Horizon;
 use crate::metrics::Metrics;
 use giro_batcher::Pressure;
 use giro_ledger::{Load, ReadLoad, Readers};
@@ -24,12 +25,15 @@ pub(super) async fn watch(
 ) {
     let mut tick = interval(PERIOD);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut word = Word::default();
+    let (mut word, mut horizon) = (Word::default(), Horizon::default());
     loop {
         tick.tick().await;
         let load = readers.read(&ReadLoad, Instant::now() + PATIENCE).await;
         let pressure = word.after(load.as_ref().ok().map(|load| judge(load, lanes)));
         tell(pressure);
+        if let Ok(load) = &load {
+            metrics.horizon(horizon.age(Instant::now().into_std(), load));
+        }
         metrics.database(load.ok().as_ref(), pressure);
     }
 }
@@ -69,7 +73,14 @@ mod tests {
 
     #[test]
     fn what_all_lanes_wait_for_decides() {
-        let calm = Load { lock_waits: 0, standby_waits: 0, connections: 9, connections_max: 10 };
+        let calm = Load {
+            lock_waits: 0,
+            standby_waits: 0,
+            connections: 9,
+            connections_max: 10,
+            next_transaction: 0,
+            horizon_age: 0,
+        };
         assert_eq!(judge(&calm, 2), Pressure::Accept);
         assert_eq!(judge(&Load { lock_waits: 1, ..calm }, 2), Pressure::Accept);
         assert_eq!(judge(&Load { lock_waits: 2, ..calm }, 2), Pressure::Throttle);
