@@ -17,6 +17,8 @@ async fn storm(standby: bool, periods: &[(&[Fault], &str)]) {
         giro: env!("CARGO_BIN_EXE_giro-under-test").into(),
         servers: 2,
         standby,
+        small_disks: false,
+        clocks: false,
         postgres: Vec::new(),
         environment: Vec::new(),
     };

@@ -1,5 +1,7 @@
 //! One PostgreSQL for all tests of a run, or one for a single test.
 
+use crate::nemesis::small_disk::give_to_owner_of;
+use crate::nemesis::{FakeClock, SmallDisk};
 use giro_embedded::{Binaries, Cluster, Options};
 use std::path::PathBuf;
 use std::sync::OnceLock;
@@ -12,11 +14,23 @@ pub const USER: &str = "ROLE-NAME";
 /// Stands for the database in that URL.
 pub const DATABASE: &str = "DATABASE-NAME";
 
+/// Parts of the system around a cluster that a fault can happen to. All but these are the machine's.
+#[derive(Default)]
+pub struct Around {
+    /// Of the write-ahead log.
+    pub wal_disk: Option<SmallDisk>,
+    /// Of the databases that [`TestCluster::move_to`] has moved.
+    pub data_disk: Option<SmallDisk>,
+    /// Of all processes of the cluster.
+    pub clock: Option<FakeClock>,
+}
+
 /// A cluster in a directory of its own that is deleted with it. It keeps its port through restarts.
 pub struct TestCluster {
     /// Nothing while it is down.
     cluster: Option<Cluster>,
     options: Options,
+    around: Around,
     _directory: TempDir,
 }
 
@@ -35,10 +49,38 @@ impl TestCluster {
         cluster.kill().unwrap_or_else(|error| panic!("{error}"));
     }
 
-    /// Starts it again on its data and its port after [`kill`](Self::kill).
+    /// Starts it again on its data and its port after [`kill`](Self::kill). Its disks have room then, as
+    /// it could not recover without.
     pub fn start_again(&mut self) {
+        for disk in [&self.around.wal_disk, &self.around.data_disk].into_iter().flatten() {
+            disk.free();
+        }
         let cluster = Cluster::start(self.options.clone());
         self.cluster = Some(cluster.unwrap_or_else(|error| panic!("{error}")));
+    }
+
+    /// Whether nobody has killed it, and it has ended by itself all the same.
+    pub fn has_exited(&mut self) -> bool {
+        self.cluster.as_mut().is_some_and(Cluster::has_exited)
+    }
+
+    /// What is its own of the system around it.
+    pub fn around(&self) -> &Around {
+        &self.around
+    }
+
+    /// Moves a database that nobody uses to a disk of its own.
+    pub async fn move_to(&mut self, disk: SmallDisk, database: &str) {
+        give_to_owner_of(&self.data_dir().join("pg"), disk.path());
+        let admin = crate::database::connect(&self.url("postgres", "postgres")).await;
+        let path = disk.path().display();
+        for sql in [
+            format!("CREATE TABLESPACE small LOCATION '{path}'"),
+            format!("ALTER DATABASE {database} SET TABLESPACE small"),
+        ] {
+            admin.batch_execute(&sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
+        self.around.data_disk = Some(disk);
     }
 
     /// Whether it is not down.
@@ -67,6 +109,17 @@ pub fn start(settings: &[(&str, &str)]) -> TestCluster {
     start_with(settings, |options| options)
 }
 
+/// Starts a fresh cluster with parts of the system around it as its own.
+pub fn start_in(around: Around, settings: &[(&str, &str)]) -> TestCluster {
+    let mut cluster = start_with(settings, |mut options| {
+        options.wal_dir = around.wal_disk.as_ref().map(|disk| disk.path().to_owned());
+        options.environment = around.clock.as_ref().map(FakeClock::environment).unwrap_or_default();
+        options
+    });
+    cluster.around = around;
+    cluster
+}
+
 /// Starts a fresh cluster with options of the test's own.
 pub(crate) fn start_with(
     settings: &[(&str, &str)],
@@ -81,7 +134,12 @@ pub(crate) fn start_with(
     }
     let cluster = Cluster::start(options.clone()).unwrap_or_else(|error| panic!("{error}"));
     options.port = Some(cluster.port());
-    TestCluster { cluster: Some(cluster), options, _directory: directory }
+    TestCluster {
+        cluster: Some(cluster),
+        options,
+        around: Around::default(),
+        _directory: directory,
+    }
 }
 
 /// The URL of a role and a database in the cluster that the tests share: that of `with-postgres`, or

@@ -12,19 +12,37 @@
 //! | `sessions` | sessions that are ended or not let in |
 //! | `links` | the network between a server and PostgreSQL |
 //! | `locks` | locks of another session |
+//! | `disk` | disks that are slow, fail or are full |
+//! | `clock` | clocks that jump |
+//! | `limits` | limits of memory, processor and descriptors |
+//! | `snapshot` | what holds vacuum back, and vacuum |
+//! | `tracer`, `small_disk`, `fake_clock`, `cgroup` | what these work with |
 //! | `standbys` | the synchronous standby |
 
+mod cgroup;
+pub mod clock;
 mod crashes;
+pub mod disk;
+mod fake_clock;
 pub mod fault;
 mod halts;
+mod limits;
 mod links;
 mod locks;
 pub mod mix;
 mod moments;
 mod processes;
 mod sessions;
+pub mod small_disk;
+pub mod snapshot;
 mod standbys;
+pub mod tracer;
 
+pub use cgroup::{Cgroup, Controller};
+pub use fake_clock::FakeClock;
 pub use fault::{Fault, Wound};
+pub use limits::Descriptors;
 pub use mix::{Mix, Period};
 pub use processes::{Halted, applying, is_halted, kill};
+pub use small_disk::SmallDisk;
+pub use tracer::Tracer;

@@ -1,6 +1,7 @@
 //! A place for a server: its processes come and go.
 
 use super::Stage;
+use crate::nemesis::FakeClock;
 use crate::{Client, ServerProcess};
 use giro_proxy::Proxy;
 use std::sync::{Arc, Mutex};
@@ -35,13 +36,15 @@ pub struct StageServer {
     pub generation: u32,
     /// What each process has logged, by generation.
     pub logs: Vec<Arc<Mutex<String>>>,
+    /// Its own, if it can jump.
+    pub clock: Option<FakeClock>,
     url: String,
 }
 
 impl StageServer {
     /// Behind these proxies, and down.
-    pub(super) fn new(proxies: Vec<Arc<Proxy>>, url: String) -> Self {
-        Self { proxies, process: None, generation: 0, logs: Vec::new(), url }
+    pub(super) fn new(proxies: Vec<Arc<Proxy>>, url: String, clock: Option<FakeClock>) -> Self {
+        Self { proxies, process: None, generation: 0, logs: Vec::new(), clock, url }
     }
 
     /// The sum of a metric's values over all label sets that contain a text; nothing while it is down or
@@ -72,7 +75,9 @@ impl Stage {
             ("DATABASE_URL", self.servers[number].url.as_str()),
             ("GIRO__LOG__FILTER", "warn,giro_server=info"),
         ];
-        let own = self.plan.environment.iter();
+        let clock = self.servers[number].clock.as_ref().map(FakeClock::environment);
+        let clock = clock.unwrap_or_default();
+        let own = self.plan.environment.iter().chain(&clock);
         environment.extend(own.map(|(name, value)| (name.as_str(), value.as_str())));
         let program = self.plan.giro.display().to_string();
         let started = Instant::now();

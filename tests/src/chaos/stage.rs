@@ -2,7 +2,8 @@
 //! server to each cluster.
 
 use super::{StageServer, Target};
-use crate::cluster::{self, TestCluster};
+use crate::cluster::{self, Around, TestCluster};
+use crate::nemesis::{FakeClock, SmallDisk};
 use crate::standby::{Pair, Replication, both};
 use crate::{TestDatabase, eventually};
 use giro_proxy::Proxy;
@@ -23,6 +24,12 @@ const SETTINGS: [(&str, &str); 2] =
 const REPLICATION: [(&str, &str); 2] =
     [("wal_retrieve_retry_interval", "200ms"), ("wal_keep_size", "256MB")];
 
+/// On a disk of its own, where the log is kept small.
+const SMALL_WAL: [(&str, &str); 2] = [("max_wal_size", "256MB"), ("min_wal_size", "32MB")];
+/// What these disks hold, in bytes; no fault needs them to be smaller.
+const WAL: u64 = 2 << 30;
+const DATA: u64 = 8 << 30;
+
 /// What a stage is made of.
 #[derive(Debug, Clone)]
 pub struct StagePlan {
@@ -32,10 +39,28 @@ pub struct StagePlan {
     pub servers: usize,
     /// A synchronous standby, if there is to be one.
     pub standby: bool,
+    /// Disks of its own for PostgreSQL's data and write-ahead log, which can be full; not with a standby.
+    pub small_disks: bool,
+    /// Clocks of their own for PostgreSQL, if it has no standby, and for each server, which can jump.
+    pub clocks: bool,
     /// Further settings of PostgreSQL.
     pub postgres: Vec<(String, String)>,
     /// Further environment of every server.
     pub environment: Vec<(String, String)>,
+}
+
+impl StagePlan {
+    fn around(&self) -> Around {
+        Around {
+            wal_disk: self.small_disks.then(|| disk(WAL)),
+            data_disk: None, // nobody knows its owner yet
+            clock: self.clocks.then(FakeClock::new),
+        }
+    }
+}
+
+fn disk(bytes: u64) -> SmallDisk {
+    SmallDisk::new(bytes).unwrap_or_else(|error| panic!("a tmpfs: {error}"))
 }
 
 /// Everything that a fault can happen to.
@@ -58,6 +83,7 @@ impl Stage {
         let own = plan.postgres.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut settings = SETTINGS.to_vec();
         settings.extend(plan.standby.then_some(REPLICATION).into_iter().flatten());
+        settings.extend(plan.small_disks.then_some(SMALL_WAL).into_iter().flatten());
         settings.extend(own);
         let (clusters, database) = match plan.standby {
             true => {
@@ -66,9 +92,14 @@ impl Stage {
                 (vec![pair.primary, pair.standby], database)
             }
             false => {
-                let cluster = tokio::task::block_in_place(|| cluster::start(&settings));
+                let around = plan.around();
+                let mut cluster =
+                    tokio::task::block_in_place(|| cluster::start_in(around, &settings));
                 let url = |user: &str, name: &str| cluster.url(user, name);
                 let database = TestDatabase::at(&url).await;
+                if plan.small_disks {
+                    cluster.move_to(disk(DATA), "giro").await;
+                }
                 (vec![cluster], database)
             }
         };
@@ -118,6 +149,6 @@ impl Stage {
             [first, second] => both(first.url(), second.url()),
             _ => unreachable!("one cluster or two"),
         };
-        self.servers.push(StageServer::new(proxies, url));
+        self.servers.push(StageServer::new(proxies, url, self.plan.clocks.then(FakeClock::new)));
     }
 }

@@ -1,7 +1,8 @@
 //! Which faults there are.
 
-use super::{crashes, halts, links, locks, sessions, standbys};
+use super::{clock, crashes, disk, halts, limits, links, locks, sessions, snapshot, standbys};
 use crate::chaos::Stage;
+use crate::needs::Need;
 use futures_util::future::BoxFuture;
 
 type Heal = Box<dyn for<'a> FnOnce(&'a mut Stage) -> BoxFuture<'a, String> + Send>;
@@ -80,7 +81,7 @@ pub enum Fault {
     /// The primary is killed and its standby promoted; the old primary comes back and is refused, and
     /// then follows the new one.
     PromoteStandby,
-    /// Every fsync of PostgreSQL takes a third of a second.
+    /// Every flush of the write-ahead log takes a third of a second longer.
     SlowFsync,
     /// An fsync of the write-ahead log fails: PostgreSQL panics and recovers.
     FailFsync,
@@ -156,6 +157,27 @@ impl Fault {
         )
     }
 
+    /// What the machine must have for it.
+    pub fn needs(self) -> &'static [Need] {
+        match self {
+            Self::SlowFsync | Self::FailFsync => &[Need::Strace],
+            Self::FullData | Self::FullWal => &[Need::Mounts],
+            Self::ShiftClock => &[Need::Faketime],
+            Self::SqueezeMemory => &[Need::MemoryGroup],
+            _ => &[],
+        }
+    }
+
+    /// Whether it happens only to a stage with [small disks](crate::chaos::StagePlan::small_disks).
+    pub fn needs_small_disks(self) -> bool {
+        matches!(self, Self::FullData | Self::FullWal)
+    }
+
+    /// Whether it happens only to a stage with [clocks](crate::chaos::StagePlan::clocks).
+    pub fn needs_clocks(self) -> bool {
+        self == Self::ShiftClock
+    }
+
     /// Whether it happens only to a stage with a standby.
     pub fn needs_standby(self) -> bool {
         matches!(self, Self::HaltStandby | Self::CancelStandbyWait | Self::PromoteStandby)
@@ -189,15 +211,15 @@ impl Fault {
             Self::HaltStandby => standbys::halt(stage, random).await,
             Self::CancelStandbyWait => standbys::cancel_wait(stage, random).await,
             Self::PromoteStandby => standbys::promote(stage, random).await,
-            Self::OldSnapshot => todo!("{self:?}"),
-            Self::FreezeVacuum => todo!("{self:?}"),
-            Self::SlowFsync => todo!("{self:?}"),
-            Self::FailFsync => todo!("{self:?}"),
-            Self::FullData => todo!("{self:?}"),
-            Self::FullWal => todo!("{self:?}"),
-            Self::ShiftClock => todo!("{self:?}"),
-            Self::SqueezeMemory => todo!("{self:?}"),
-            Self::SqueezeDescriptors => todo!("{self:?}"),
+            Self::OldSnapshot => snapshot::hold(stage, random).await,
+            Self::FreezeVacuum => snapshot::freeze(stage, random).await,
+            Self::SlowFsync => disk::slow_fsync(stage, random).await,
+            Self::FailFsync => disk::fail_fsync(stage, random).await,
+            Self::FullData => disk::fill_data(stage, random).await,
+            Self::FullWal => disk::fill_wal(stage, random).await,
+            Self::ShiftClock => clock::shift(stage, random).await,
+            Self::SqueezeMemory => limits::squeeze_memory(stage, random).await,
+            Self::SqueezeDescriptors => limits::squeeze_descriptors(stage, random).await,
         }
     }
 }

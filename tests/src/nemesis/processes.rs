@@ -64,7 +64,7 @@ pub async fn applying(database: &TestDatabase, condition: &str) -> i32 {
     process.get().expect("a backend")
 }
 
-fn signal(process: i32, signal: Signal) {
+pub(super) fn signal(process: i32, signal: Signal) {
     kill_process(pid(process), signal).expect("the signal is sent");
 }
 
@@ -75,4 +75,18 @@ pub(super) fn try_signal(process: i32, signal: Signal) -> bool {
 
 fn pid(process: i32) -> Pid {
     Pid::from_raw(process).expect("a process id")
+}
+
+/// The children of a process, as far as the system shows them.
+pub(super) fn children(parent: i32) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").expect("the processes").flatten();
+    let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    processes.filter(|process| parent_of(*process) == Some(parent)).collect()
+}
+
+fn parent_of(process: i32) -> Option<i32> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // "pid (name) state parent ...", and the name may hold anything.
+    let (_, fields) = stat.rsplit_once(") ")?;
+    fields.split(' ').nth(1)?.parse().ok()
 }
