@@ -2,13 +2,18 @@
 //! heals by itself. `docs/reliability.md` says which fault is shown where.
 
 mod catalogue;
+mod clocks;
 mod crashes;
+mod disks;
 mod drain;
 mod hangs;
 mod links;
+mod limits;
 mod locks;
+mod machine;
 mod poison;
 mod sessions;
+mod snapshots;
 mod standby;
 mod storm;
 mod unfit;
