@@ -2,6 +2,7 @@
 //! that they are not done, and where `CI` is `true`, they fail.
 
 use crate::nemesis::{Cgroup, Controller, FakeClock, SmallDisk, tracer};
+use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write;
 
@@ -50,20 +51,20 @@ fn no_group(controller: Controller) -> Option<String> {
 }
 
 /// What this machine lacks of it.
-pub fn missing(needs: &[Need]) -> Vec<String> {
+pub fn missing(needs: &[Need]) -> BTreeSet<String> {
     needs.iter().filter_map(|need| need.missing()).collect()
 }
 
 /// Whether this machine has all of it. A test returns where it has not, after this has told that it is not
 /// done; in CI it fails.
 pub fn met(needs: &[Need]) -> bool {
-    let missing = missing(needs).join("; ");
+    let missing = Vec::from_iter(missing(needs)).join("; ");
     if missing.is_empty() {
         return true;
     }
     let thread = std::thread::current();
     let said = format!("NOT DONE: {}: {missing}", thread.name().unwrap_or("a test"));
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{said}");
+    assert!(std::env::var("CI").as_deref() != Ok("true"), "{said}");
     eprintln!("{said}");
     if let Some(path) = std::env::var_os(NOT_DONE) {
         let file = OpenOptions::new().append(true).create(true).open(path);

@@ -53,7 +53,7 @@ async fn with_little_memory_a_flood_is_refused_and_nobody_is_killed() {
     let load = Load::start(server.client, Plan::patient(20)).await;
     load.decides(50).await;
     let group = Cgroup::new(Controller::Memory).expect("a control group");
-    group.limit(48 << 20);
+    group.limit(96 << 20);
     group.take(server.id());
     let (client, process) = (server.client, server.id());
     let mut flood = JoinSet::new();

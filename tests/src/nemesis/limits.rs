@@ -7,7 +7,7 @@ use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
 
 /// More than a server needs beside what it has at rest, at any load: see "Figures" of docs/reliability.md.
-const MEMORY: u64 = 48 << 20;
+const MEMORY: u64 = 96 << 20;
 
 /// The limit of a process's descriptors, which is as it was when this is dropped.
 pub struct Descriptors {
@@ -36,7 +36,7 @@ impl Descriptors {
 impl Drop for Descriptors {
     fn drop(&mut self) {
         // Gone is as good.
-        let _ = prlimit(Pid::from_raw(self.process as i32), Resource::Nofile, self.before.clone());
+        let _ = prlimit(Pid::from_raw(self.process as i32), Resource::Nofile, self.before);
     }
 }
 
