@@ -34,9 +34,9 @@ pub enum Fault {
     KillBackend,
     /// SIGKILL of a server with a batch under way; it starts again.
     KillServer,
-    /// SIGTERM of a server with a batch under way; it drains, ends with 0 and starts again.
+    /// SIGTERM of a server with a batch under way; it drains, ends by itself and starts again.
     RestartServer,
-    /// SIGSTOP of the backend that applies a batch, for longer than a server waits for it.
+    /// SIGSTOP of the backend that applies a batch, often for longer than a server waits for it.
     HaltBackend,
     /// SIGSTOP of every process of PostgreSQL.
     HaltPostgres,
