@@ -48,6 +48,7 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     AMOUNT_MAX CONSTANT numeric := 340282366920938463463374607431768211455;  -- 2^128 - 1
+    TIME_MIN   CONSTANT timestamptz := '1970-01-01 00:00:00 UTC';
     ID_ZERO    CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     LINKED      CONSTANT int := 1;
@@ -102,7 +103,8 @@ BEGIN
        OR NOT giro.is_column(requests, n)
        OR EXISTS (SELECT FROM unnest(flags, timestamps) AS u (flags, moment)
                    WHERE importing
-                     AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL OR NOT isfinite(u.moment))) THEN
+                     AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL
+                          OR u.moment < TIME_MIN OR NOT isfinite(u.moment))) THEN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;

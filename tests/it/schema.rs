@@ -174,6 +174,23 @@ async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
         let error = session.batch_execute(&statement).await.expect_err(&statement);
         assert_eq!(error.code().map(|code| code.code()), Some("22023"), "{statement}: {error:?}");
     }
+    // Moments of imports that are none, or that no reply could be written with.
+    let nulls = "null, null, null, null, null, null, null, null, '{0}'";
+    assert!(shifted.contains(nulls));
+    for moment in ["1969-12-31 23:59:59.999999+00", "-infinity", "infinity"] {
+        let imported =
+            format!("null, null, null, null, '{{\"{moment}\"}}', null, null, null, '{{0}}'");
+        let transfer = shifted.replacen("'{0}',", "'{256}',", 1).replacen(nulls, &imported, 1);
+        let account = format!(
+            "SELECT giro.create_accounts(0, 1, 'test', null, '{{{one}}}', '{{1}}', '{{1}}', '{{16}}',
+                 '{{0}}', null, null, '{{\"{moment}\"}}', '{{0}}')"
+        );
+        for statement in [transfer, account] {
+            let error = session.batch_execute(&statement).await.expect_err(&statement);
+            let found = error.code().map(|code| code.code());
+            assert_eq!(found, Some("22023"), "{statement}: {error:?}");
+        }
+    }
     session.batch_execute(&call(&sorted, "1", "1", "now() + interval '1 hour'")).await.unwrap();
     // A batch of nothing commits: it is what a probe sends.
     let nothing =

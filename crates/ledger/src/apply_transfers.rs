@@ -1,4 +1,5 @@
-use crate::call::{ArrayCall, BadReply, Header, Verdict, array, reasons};
+use crate::array::Array;
+use crate::call::{ArrayCall, BadReply, Header, Verdict, array, moments, reasons};
 use crate::{Amount, AppliedTransfer, Id, Inherited, Metadata, Recorded, Scope, Transfer};
 use serde_json::value::RawValue;
 use std::time::SystemTime;
@@ -129,7 +130,7 @@ impl ArrayCall for ApplyTransfers {
         let replayed: Vec<bool> = array(row, "replayed", len)?;
         let seqs: Vec<Option<i64>> = array(row, "seqs", len)?;
         let amounts: Vec<Option<Amount>> = array(row, "result_amounts", len)?;
-        let created_ats: Vec<Option<SystemTime>> = array(row, "created_ats", len)?;
+        let created_ats = moments(row, "created_ats", len)?;
         let inherited = inherited(row, len)?;
         let verdict = |i: usize| match reasons[i] {
             Some(reason) => Ok(Verdict::Rejected { replayed: replayed[i], reason }),
@@ -151,7 +152,7 @@ impl ArrayCall for ApplyTransfers {
 
 /// What posts and voids have from their holds, by position; nothing when the batch has none.
 fn inherited(row: &Row, len: usize) -> Result<Option<Vec<Inherited>>, BadReply> {
-    if row.try_get::<_, Option<Vec<i32>>>("result_codes").map_err(BadReply::shape)?.is_none() {
+    if row.try_get::<_, Option<Array<i32>>>("result_codes").map_err(BadReply::shape)?.is_none() {
         return Ok(None);
     }
     let debits: Vec<Uuid> = array(row, "result_debits", len)?;

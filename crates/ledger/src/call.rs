@@ -1,4 +1,5 @@
-use crate::Reason;
+use crate::array::Array;
+use crate::{Reason, Timestamp};
 use std::time::SystemTime;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql};
@@ -92,11 +93,24 @@ pub(crate) fn array<'a, T: FromSql<'a>>(
     column: &str,
     len: usize,
 ) -> Result<Vec<T>, BadReply> {
-    let values: Vec<T> = row.try_get(column).map_err(BadReply::shape)?;
+    let Array(values) = row.try_get(column).map_err(BadReply::shape)?;
     if values.len() != len {
         return Err(BadReply::Shape(format!("{column} has {} of {len} elements", values.len())));
     }
     Ok(values)
+}
+
+/// The moments of a reply. One that JSON has no way to write cannot have been stored by the function.
+pub(crate) fn moments(
+    row: &Row,
+    column: &str,
+    len: usize,
+) -> Result<Vec<Option<SystemTime>>, BadReply> {
+    let moments: Vec<Option<SystemTime>> = array(row, column, len)?;
+    if !moments.iter().flatten().all(Timestamp::is_shown) {
+        return Err(BadReply::Shape(format!("{column} has a moment before 1970 or after 9999")));
+    }
+    Ok(moments)
 }
 
 /// The reasons of a reply, `None` where the item was applied.

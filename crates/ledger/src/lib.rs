@@ -8,6 +8,7 @@
 //! | `json_schema` | what the values look like in JSON |
 //! | `call` | what an array function is: columns in, verdicts out |
 //! | `apply_transfers`, `create_accounts` | the two array functions |
+//! | `array` | arrays of replies |
 //! | `lane` | one session that applies batches; what is sent again, and what is left unknown |
 //! | `failure`, `describe` | what an error proves, and how it is logged |
 //! | `reason` | why an item was refused |
@@ -26,6 +27,7 @@
 mod account;
 mod amount;
 mod apply_transfers;
+mod array;
 mod call;
 mod connect;
 mod create_accounts;

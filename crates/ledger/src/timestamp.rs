@@ -8,6 +8,14 @@ pub struct Timestamp(pub(crate) SystemTime);
 
 const EXPECTED: &str = "must be a moment in UTC such as 2026-11-22T10:00:00.000001Z, from 1970 on";
 
+impl Timestamp {
+    /// Whether RFC 3339 as humantime writes it has room for a moment: from 1970 to 9999.
+    pub(crate) fn is_shown(moment: &SystemTime) -> bool {
+        const END: u64 = 253_402_300_800;
+        moment.duration_since(UNIX_EPOCH).is_ok_and(|since| since.as_secs() < END)
+    }
+}
+
 impl FromStr for Timestamp {
     type Err = &'static str;
 
@@ -48,6 +56,19 @@ mod tests {
         }
         for text in ["", "now", "2026-11-22", "2026-11-22T10:00:00", "1969-12-31T23:59:59Z", "1"] {
             assert_eq!(text.parse::<Timestamp>(), Err(EXPECTED), "{text}");
+        }
+    }
+    #[test]
+    fn what_json_has_no_way_to_write_is_not_shown() {
+        let second = Duration::from_secs(1);
+        let end = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
+        for (moment, shown) in
+            [(UNIX_EPOCH, true), (UNIX_EPOCH - second, false), (end, true), (end + second, false)]
+        {
+            assert_eq!(Timestamp::is_shown(&moment), shown, "{moment:?}");
+            if shown {
+                humantime::format_rfc3339_micros(moment).to_string();
+            }
         }
     }
 }

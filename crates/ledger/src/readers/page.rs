@@ -3,6 +3,7 @@
 
 use super::ReadError;
 use super::session::Reader;
+use crate::array::Array;
 use crate::{Id, Metadata};
 use tokio_postgres::Row;
 use tokio_postgres::types::{Json, Type};
@@ -166,7 +167,8 @@ pub(super) async fn by_metadata(
     if !row.try_get::<_, bool>(0)? {
         return Ok(Found::NoIndex);
     }
-    Ok(row.try_get::<_, Option<Vec<Uuid>>>(1)?.map_or(Found::Many, Found::Few))
+    let few = row.try_get::<_, Option<Array<Uuid>>>(1)?;
+    Ok(few.map_or(Found::Many, |Array(ids)| Found::Few(ids)))
 }
 
 /// The column `seq` of a row.

@@ -1,6 +1,7 @@
 //! From rows of the views to records.
 
 use super::ReadError;
+use crate::array::Array;
 use crate::{
     AccountFlags, AccountRecord, Amount, Balances, HoldState, Id, Metadata, Recorded, Reference,
     TransferFlags, TransferRecord,
@@ -25,7 +26,7 @@ pub(super) fn account(row: &Row) -> Result<AccountRecord, ReadError> {
         ledger: row.try_get(0)?,
         id: Id(row.try_get(1)?),
         code: row.try_get(2)?,
-        flags: AccountFlags::from_names(row.try_get::<_, Vec<&str>>(3)?)
+        flags: AccountFlags::from_names(row.try_get::<_, Array<&str>>(3)?.0)
             .ok_or_else(|| unknown("flag"))?,
         overdraft_limit: row.try_get(4)?,
         reference: row.try_get::<_, Option<String>>(5)?.map(Reference::from_stored),
@@ -49,7 +50,7 @@ pub(super) fn transfer(row: &Row) -> Result<TransferRecord, ReadError> {
         ledger: row.try_get(0)?,
         id: Id(row.try_get(1)?),
         code: row.try_get(2)?,
-        flags: TransferFlags::from_names(row.try_get::<_, Vec<&str>>(3)?)
+        flags: TransferFlags::from_names(row.try_get::<_, Array<&str>>(3)?.0)
             .ok_or_else(|| unknown("flag"))?,
         debit_account: Id(row.try_get(4)?),
         credit_account: Id(row.try_get(5)?),
