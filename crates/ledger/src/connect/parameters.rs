@@ -13,9 +13,15 @@ pub(super) fn parse(text: &str) -> Result<Parameters, UrlError> {
     let url = ["postgresql://", "postgres://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     match url {
         Some(rest) => parse_url(rest),
-        None if text.contains("://") => Err(UrlError::Malformed("its scheme is not postgresql")),
+        None if has_scheme(text) => Err(UrlError::Malformed("its scheme is not postgresql")),
         None => parse_pairs(text),
     }
+}
+
+/// Whether it is a URL of something else: the value of a pair may have `://` in it as well.
+fn has_scheme(text: &str) -> bool {
+    let of_scheme = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    text.split_once("://").is_some_and(|(scheme, _)| scheme.bytes().all(of_scheme))
 }
 
 fn parse_url(rest: &str) -> Result<Parameters, UrlError> {
@@ -170,6 +176,7 @@ mod tests {
             ("host=a,b  port = 1,2 dbname=d", &["host=a,b", "port=1,2", "dbname=d"]),
             (r"password='it\'s a \\ b' user=u", &[r"password=it's a \ b", "user=u"]),
             (r"password=a\ b user=''", &["password=a b", "user="]),
+            ("password=a://b", &["password=a://b"]),
         ] {
             assert_eq!(parsed(pairs), expected, "{pairs}");
         }
