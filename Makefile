@@ -4,7 +4,7 @@
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 
-.PHONY: dev test schemathesis bench reliability setup lint check-deploy
+.PHONY: dev test schemathesis fuzz fuzz-long bench reliability setup lint check-deploy
 
 ## Start Giro on a private PostgreSQL whose data stays in .giro/
 dev: setup
@@ -20,6 +20,14 @@ test: setup
 ## Hold a server to its own description, by generated requests
 schemathesis: setup
 	scripts/schemathesis
+
+## Feed what reads bytes from outside with generated input, 10^6 times each
+fuzz:
+	scripts/fuzz
+
+## The same 10^8 times each, from what was found before
+fuzz-long:
+	scripts/fuzz --runs 100000000 --keep
 
 ## Load the server that make dev started
 bench:
@@ -37,6 +45,7 @@ setup:
 ## Formatting and lints, as CI has them
 lint:
 	$(CARGO) fmt --all --check
+	$(CARGO) fmt --manifest-path fuzz/Cargo.toml --check
 	$(CARGO) clippy $(CARGO_FLAGS) --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(CARGO_FLAGS) --workspace --no-deps --quiet
 

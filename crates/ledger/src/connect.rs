@@ -24,6 +24,8 @@ use url::{SessionAttrs, Target};
 mod clock;
 mod error;
 mod files;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod hosts;
 mod lineage;
 mod parameters;

@@ -49,6 +49,11 @@ mod timestamp;
 mod transfer;
 pub mod verify;
 
+/// What reads bytes from outside, for `fuzz/`.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub use connect::fuzz;
+
 pub use account::{AccountInput, AccountRecord, Balances, CreatedAccount, NewAccount};
 pub use amount::Amount;
 pub use apply_transfers::ApplyTransfers;

@@ -20,6 +20,9 @@
 
 mod control;
 mod fault;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz;
 mod garble;
 mod line;
 mod message;

@@ -12,6 +12,8 @@ mod check;
 mod load;
 mod units;
 
+#[cfg(fuzzing)]
+pub use load::load_text;
 pub use load::{ConfigError, Overrides, load};
 pub use units::{DatabaseUrl, Span};
 

@@ -17,6 +17,8 @@ mod cursor;
 mod deadline;
 mod docs;
 mod dry_run;
+#[cfg(fuzzing)]
+pub(crate) mod fuzz;
 mod list;
 mod observe;
 pub(crate) mod openapi;

@@ -24,6 +24,14 @@ mod outcome;
 mod provision;
 mod telemetry;
 
+/// What reads bytes from outside, for `fuzz/`.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    pub use crate::config::load_text;
+    pub use crate::http::fuzz::*;
+}
+
 pub use app::{App, StartError, Stopped};
 pub use cli::run;
 pub use config::{Config, ConfigError, DatabaseUrl, Overrides, Span, load};

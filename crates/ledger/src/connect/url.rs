@@ -112,7 +112,7 @@ impl Target {
     }
 
     /// Who, where and which database, without anything secret.
-    fn masked(&self) -> String {
+    pub(super) fn masked(&self) -> String {
         let hosts: Vec<_> = self.hosts.iter().map(Host::to_string).collect();
         let secret = if matches!(self.password, Password::Given(_)) { ":***" } else { "" };
         format!("postgresql://{}{secret}@{}/{}", self.user, hosts.join(","), self.database)

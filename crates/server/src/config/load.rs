@@ -1,7 +1,7 @@
 //! Defaults < file < environment < flags, each key known or refused.
 
 use super::Config;
-use config::{Environment, File, FileFormat, Map, Value, ValueKind};
+use config::{Environment, File, FileFormat, Map, Source, Value, ValueKind};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -68,20 +68,32 @@ impl Overrides {
 
 /// The effective configuration, checked.
 pub fn load(overrides: &Overrides) -> Result<Config, ConfigError> {
-    let value = |error: config::ConfigError| ConfigError::Value(error.to_string());
     let (file, required) = match &overrides.file {
         Some(file) => (file.as_path(), true),
         None => (Path::new(DEFAULT_FILE), false),
     };
+    let file = File::from(file).format(FileFormat::Toml).required(required);
+    merge(file, overrides)
+}
+
+/// The same of a file that is given as text.
+#[cfg(fuzzing)]
+pub fn load_text(file: &str, overrides: &Overrides) -> Result<Config, ConfigError> {
+    merge(File::from_str(file, FileFormat::Toml), overrides)
+}
+
+fn merge(
+    file: impl Source + Send + Sync + 'static,
+    overrides: &Overrides,
+) -> Result<Config, ConfigError> {
+    let value = |error: config::ConfigError| ConfigError::Value(error.to_string());
     let environment = with_secrets(&overrides.environment)?;
-    let mut builder = config::Config::builder()
-        .add_source(File::from(file).format(FileFormat::Toml).required(required))
-        .add_source(
-            Environment::with_prefix("GIRO")
-                .separator("__")
-                .try_parsing(true)
-                .source(Some(environment)),
-        );
+    let mut builder = config::Config::builder().add_source(file).add_source(
+        Environment::with_prefix("GIRO")
+            .separator("__")
+            .try_parsing(true)
+            .source(Some(environment)),
+    );
     for (key, text) in &overrides.flags {
         let origin = "flag --set".to_owned();
         let parsed = Value::new(Some(&origin), scalar(text));

@@ -119,7 +119,7 @@ async fn gather(mut body: Limited<Body>, share: Share) -> Result<Held, Unread> {
     Ok(held)
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok())
     else {
         return false;

@@ -2,7 +2,7 @@
 
 use super::cursor::Cursor;
 use super::problem::Problem;
-use super::query::Parameters;
+use super::query::{Listing, Parameters};
 use super::read::{Reading, id_in};
 use axum::Json;
 use axum::extract::rejection::PathRejection;
@@ -41,6 +41,17 @@ async fn transfers_of(
     uri: &Uri,
     headers: &HeaderMap,
 ) -> Result<Response, Problem> {
+    let (list, listing) = transfer_list(account, uri)?;
+    let Page { items, next } = reading.read(&list, headers).await?;
+    let next = next.map(|seq| listing.after(seq.unsigned_abs().into()));
+    Ok(Json(Body { name: "transfers", items, next }).into_response())
+}
+
+/// What a URL asks of the transfers of a ledger, or of an account.
+pub(super) fn transfer_list(
+    account: Option<Id>,
+    uri: &Uri,
+) -> Result<(ListTransfers, Listing), Problem> {
     let mut parameters = Parameters::of(uri)?;
     let side = match account {
         Some(_) => {
@@ -62,10 +73,7 @@ async fn transfers_of(
         limit: parameters.limit()?,
         after: parameters.cursor()?,
     };
-    let listing = parameters.finish()?;
-    let Page { items, next } = reading.read(&list, headers).await?;
-    let next = next.map(|seq| listing.after(seq.unsigned_abs().into()));
-    Ok(Json(Body { name: "transfers", items, next }).into_response())
+    Ok((list, parameters.finish()?))
 }
 
 /// `GET /accounts`
@@ -74,7 +82,15 @@ pub(super) async fn accounts(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let mut parameters = Parameters::of(&uri)?;
+    let (list, listing) = account_list(&uri)?;
+    let Page { items, next } = reading.read(&list, &headers).await?;
+    let next = next.map(|id| listing.after(id.into()));
+    Ok(Json(Body { name: "accounts", items, next }).into_response())
+}
+
+/// What a URL asks of the accounts of a ledger.
+pub(super) fn account_list(uri: &Uri) -> Result<(ListAccounts, Listing), Problem> {
+    let mut parameters = Parameters::of(uri)?;
     let list = ListAccounts {
         ledger: parameters.ledger()?,
         code: parameters.code()?,
@@ -86,10 +102,7 @@ pub(super) async fn accounts(
         limit: parameters.limit()?,
         after: parameters.cursor()?,
     };
-    let listing = parameters.finish()?;
-    let Page { items, next } = reading.read(&list, &headers).await?;
-    let next = next.map(|id| listing.after(id.into()));
-    Ok(Json(Body { name: "accounts", items, next }).into_response())
+    Ok((list, parameters.finish()?))
 }
 
 /// `GET /accounts/{id}/balances`
@@ -99,13 +112,29 @@ pub(super) async fn balances(
     uri: Uri,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let account = id_in(path)?;
-    let mut parameters = Parameters::of(&uri)?;
+    match balances_of(id_in(path)?, &uri)? {
+        Balances::Then(then) => Ok(Json(reading.read(&then, &headers).await?).into_response()),
+        Balances::Page(list, listing) => {
+            let Page { items, next } = reading.read(&list, &headers).await?;
+            let next = next.map(|seq| listing.after(seq.unsigned_abs().into()));
+            Ok(Json(Body { name: "balances", items, next }).into_response())
+        }
+    }
+}
+
+/// The balances of an account, at one moment or after each transfer.
+pub(super) enum Balances {
+    Then(BalanceAt),
+    Page(ListBalances, Listing),
+}
+
+/// What a URL asks of the balances of an account.
+pub(super) fn balances_of(account: Id, uri: &Uri) -> Result<Balances, Problem> {
+    let mut parameters = Parameters::of(uri)?;
     let ledger = parameters.ledger()?;
     if let Some(at) = parameters.value::<Moment>("at")? {
         parameters.finish()?;
-        let then = reading.read(&BalanceAt { ledger, account, at }, &headers).await?;
-        return Ok(Json(then).into_response());
+        return Ok(Balances::Then(BalanceAt { ledger, account, at }));
     }
     let list = ListBalances {
         ledger,
@@ -116,10 +145,7 @@ pub(super) async fn balances(
         limit: parameters.limit()?,
         after: parameters.cursor()?,
     };
-    let listing = parameters.finish()?;
-    let Page { items, next } = reading.read(&list, &headers).await?;
-    let next = next.map(|seq| listing.after(seq.unsigned_abs().into()));
-    Ok(Json(Body { name: "balances", items, next }).into_response())
+    Ok(Balances::Page(list, parameters.finish()?))
 }
 
 /// A page: its items under their name, and where the next one goes on.

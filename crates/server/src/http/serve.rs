@@ -18,6 +18,8 @@ use tokio::time::{Instant, sleep, timeout};
 mod activity;
 mod connection;
 mod frames;
+#[cfg(fuzzing)]
+pub use frames::follow;
 mod reply;
 mod watched;
 

@@ -2,7 +2,7 @@
 //! leaves; it holds nothing but a ticket, which gives its place back.
 
 use super::answer::Answer;
-use super::body::{self, BodyBudget, Object};
+use super::body::{self, BodyBudget, Held, Object};
 use super::client_key::ClientKey;
 use super::deadline::deadline;
 use super::dry_run::DryRuns;
@@ -19,7 +19,6 @@ use axum::response::{IntoResponse, Response};
 use giro_batcher::{Answer as Judgement, Batcher, Claim, Client, Size, TicketError};
 use giro_ledger::{FieldError, Id, Reason, Verdict};
 use prometheus::IntCounterVec;
-use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -79,15 +78,9 @@ impl<R: Resource> Intake<R> {
         let dry_run = self.dry_run(&head.uri)?;
         let caller = self.caller(&head, dry_run.is_some())?;
         let key = idempotency_key(&head.headers)?;
-        let Object(mut input): Object<R::Input> =
-            self.parse(&head, body, self.limits.body_bytes).await?;
-        let id = R::input_id(&mut input);
-        if let Some(key) = key
-            && *id.get_or_insert(key) != key
-        {
-            return Err(mismatched_key());
-        }
-        let item = R::parse(input).map_err(|error| faulty(error, None))?;
+        let body = self.read(&head, body, self.limits.body_bytes).await?;
+        let item = one_in::<R>(&body, key)?;
+        drop(body);
         let id = R::id(&item);
         let verdicts = self.judge(vec![item], dry_run, &caller).await;
         let judged = verdicts.map_err(|problem| problem.with_id(id))?.into_iter().next();
@@ -114,15 +107,9 @@ impl<R: Resource> Intake<R> {
         if idempotency_key(&head.headers)?.is_some() {
             return Err(key_for_many());
         }
-        let inputs: Vec<Object<R::Input>> =
-            self.parse(&head, body, self.limits.bulk_body_bytes).await?;
-        *items = inputs.len();
-        if inputs.is_empty() || inputs.len() > self.limits.items {
-            return Err(wrong_length(inputs.len(), self.limits.items));
-        }
-        let parse = |(i, Object(input))| R::parse(input).map_err(|error| faulty(error, Some(i)));
-        let batch: Items<R> =
-            inputs.into_iter().enumerate().map(parse).collect::<Result<_, _>>()?;
+        let body = self.read(&head, body, self.limits.bulk_body_bytes).await?;
+        let batch = many_in::<R>(&body, self.limits.items, items)?;
+        drop(body);
         let verdicts = self.judge(batch, dry_run, &caller).await?;
         let answer = |verdict| Answer::new::<R>(verdict, dry_run.is_some());
         let answers: Vec<Answer<R::Record>> = verdicts.into_iter().map(answer).collect();
@@ -209,15 +196,8 @@ impl<R: Resource> Intake<R> {
         Ok(caller)
     }
 
-    async fn parse<T: DeserializeOwned>(
-        &self,
-        head: &Parts,
-        body: Body,
-        max_bytes: usize,
-    ) -> Result<T, Problem> {
-        let time = self.limits.body_timeout;
-        let held = body::read(head, body, max_bytes, time, &self.bodies).await?;
-        body::parse(&held)
+    async fn read(&self, head: &Parts, body: Body, max_bytes: usize) -> Result<Held, Problem> {
+        body::read(head, body, max_bytes, self.limits.body_timeout, &self.bodies).await
     }
 
     pub(super) fn failed(&self, problem: Problem, items: usize) -> Response {
@@ -244,6 +224,33 @@ impl Caller {
     fn claim(&self, size: Size) -> Claim {
         Claim { size, client: self.client, deadline: self.deadline }
     }
+}
+
+/// The item in a body. A header may have given it its id.
+pub(super) fn one_in<R: Resource>(body: &[u8], key: Option<Id>) -> Result<Item<R>, Problem> {
+    let Object(mut input): Object<R::Input> = body::parse(body)?;
+    let id = R::input_id(&mut input);
+    if let Some(key) = key
+        && *id.get_or_insert(key) != key
+    {
+        return Err(mismatched_key());
+    }
+    R::parse(input).map_err(|error| faulty(error, None))
+}
+
+/// The items in a body, and how many there are, be they sound or not.
+pub(super) fn many_in<R: Resource>(
+    body: &[u8],
+    most: usize,
+    found: &mut usize,
+) -> Result<Items<R>, Problem> {
+    let inputs: Vec<Object<R::Input>> = body::parse(body)?;
+    *found = inputs.len();
+    if inputs.is_empty() || inputs.len() > most {
+        return Err(wrong_length(inputs.len(), most));
+    }
+    let parse = |(i, Object(input))| R::parse(input).map_err(|error| faulty(error, Some(i)));
+    inputs.into_iter().enumerate().map(parse).collect()
 }
 
 /// Two halves, cut where no chain is torn; the items as they were when there is no such place.
@@ -280,7 +287,7 @@ pub(super) fn faulty(error: FieldError, index: Option<usize>) -> Problem {
 }
 
 /// The header `Idempotency-Key`: an id, quoted as the IETF draft has it or bare.
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<Id>, Problem> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<Id>, Problem> {
     let mut values = headers.get_all(KEY).iter();
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {

@@ -42,6 +42,19 @@ impl Protocol {
     }
 }
 
+/// What is told of a client that has sent this, piece by piece: nothing as long as its protocol may be
+/// either, and of HTTP/2 whether something is partial.
+#[cfg(fuzzing)]
+pub fn follow(pieces: &[&[u8]]) -> Option<(&'static str, bool)> {
+    let mut protocol = Protocol::new();
+    pieces.iter().for_each(|piece| protocol.read(piece));
+    match protocol {
+        Protocol::Undecided(_) => None,
+        Protocol::Http1 => Some(("HTTP/1.1", false)),
+        Protocol::Http2(frames) => Some(("HTTP/2", frames.is_partial())),
+    }
+}
+
 /// The frames of a connection, by their heads (RFC 9113, section 4.1).
 #[derive(Default)]
 pub(super) struct Frames {
