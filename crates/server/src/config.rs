@@ -52,8 +52,10 @@ pub struct Server {
     /// A reply must be taken this long after it is ready.
     pub write_timeout: Span,
     /// Body of one transfer or account, at most.
+    #[serde(serialize_with = "units::exactly")]
     pub max_body_bytes: ByteSize,
     /// Body of an array of them, at most.
+    #[serde(serialize_with = "units::exactly")]
     pub max_bulk_body_bytes: ByteSize,
     /// A caller's deadline when it names none.
     pub request_timeout: Span,
@@ -98,6 +100,7 @@ pub struct Queue {
     /// Items that may wait; more are refused.
     pub max_items: usize,
     /// Bytes that may wait; more are refused.
+    #[serde(serialize_with = "units::exactly")]
     pub max_bytes: ByteSize,
     /// The longest wait, as predicted, with which a request is still admitted.
     pub target_wait: Span,
@@ -112,6 +115,7 @@ pub struct Batch {
     /// Items in a batch, and in an array that a caller sends.
     pub max_items: usize,
     /// Bytes in a batch.
+    #[serde(serialize_with = "units::exactly")]
     pub max_bytes: ByteSize,
     /// How long a batch waits for company.
     pub max_wait: Span,

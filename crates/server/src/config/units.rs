@@ -1,3 +1,4 @@
+use bytesize::ByteSize;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use std::fmt;
 use std::time::Duration;
@@ -39,6 +40,15 @@ impl<'de> Deserialize<'de> for Span {
             ))
         })
     }
+}
+
+/// A size as it is written, in the largest unit of which it is a whole number.
+pub(super) fn exactly<S: Serializer>(size: &ByteSize, serializer: S) -> Result<S::Ok, S::Error> {
+    let bytes = size.as_u64();
+    let units = [("GiB", bytesize::GIB), ("MiB", bytesize::MIB), ("KiB", bytesize::KIB), ("B", 1)];
+    let is_whole = |(_, unit): &&(&str, u64)| bytes.is_multiple_of(*unit) && bytes > 0;
+    let (name, unit) = units.iter().find(is_whole).unwrap_or(&("B", 1));
+    serializer.collect_str(&format_args!("{} {name}", bytes / unit))
 }
 
 /// A PostgreSQL URL. Printed without anything that could be secret.

@@ -161,3 +161,25 @@ fn a_secret_is_read_from_a_file_and_never_shown() {
         assert!(message.contains("database.url") && !message.contains("hunter2"), "{message}");
     }
 }
+
+#[test]
+fn settings_are_printed_as_they_are_and_can_be_loaded_again() {
+    let set = |size: &str| {
+        let flags = [("queue.max_bytes", size), ("server.max_bulk_body_bytes", "1 MiB")];
+        with(&[], &flags).unwrap_or_else(|error| panic!("{size}: {error}"))
+    };
+    for (size, shown) in [
+        ("64MB", "62500 KiB"),
+        ("67108864", "64 MiB"),
+        ("1048577", "1048577 B"),
+        ("2GiB", "2 GiB"),
+    ] {
+        let settings = set(size);
+        let printed = toml::to_string(&settings).unwrap();
+        assert!(printed.contains(&format!("max_bytes = \"{shown}\"")), "{size}: {printed}");
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        std::fs::write(file.path(), printed).unwrap();
+        let overrides = Overrides { file: Some(file.path().into()), ..Overrides::default() };
+        assert_eq!(load(&overrides).unwrap(), settings, "{size}");
+    }
+}
