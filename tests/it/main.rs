@@ -22,6 +22,7 @@ mod http_abuse;
 mod idempotency;
 mod model;
 mod nemesis;
+mod mutants;
 mod openapi;
 mod operating;
 mod other_sessions;

@@ -43,3 +43,32 @@ fn each_crate_knows_only_what_it_may() {
         ["giro-batcher", "giro-bench", "giro-embedded", "giro-ledger"]
     );
 }
+
+/// Every file below a directory.
+fn files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+#[test]
+fn only_the_tests_have_mutants() {
+    let is_manifest = |path: &std::path::PathBuf| path.ends_with("Cargo.toml");
+    for manifest in files(&Path::new(ROOT).join("crates")).iter().filter(|path| is_manifest(path)) {
+        let text = std::fs::read_to_string(manifest).unwrap();
+        // Declared, or passed on by the feature of the same name; nobody has it by default.
+        let mut lines = text.lines().filter(|line| line.contains("mutants"));
+        assert!(lines.all(|line| line.starts_with("mutants = [")), "{}", manifest.display());
+        assert!(!text.contains("default ="), "{}", manifest.display());
+    }
+    let tests = std::fs::read_to_string(Path::new(ROOT).join("tests/Cargo.toml")).unwrap();
+    let enabled = tests.matches(r#"features = ["mutants"]"#).count();
+    assert_eq!(enabled, 2, "of the ledger and of the server");
+    for source in files(&Path::new(ROOT).join("crates")) {
+        let Ok(text) = std::fs::read_to_string(&source) else { continue };
+        assert!(!text.contains("GIRO_MUTANT"), "{} reads it", source.display());
+        let chooses = text.contains("mutants::choose") || text.contains("mutant.choose()");
+        assert!(!chooses || source.ends_with("src/mutants.rs"), "{}", source.display());
+    }
+    let main = std::fs::read_to_string(Path::new(ROOT).join("crates/server/src/main.rs")).unwrap();
+    assert!(!main.contains("mutant"), "{main}");
+}

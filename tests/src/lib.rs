@@ -13,6 +13,7 @@ pub mod database;
 pub mod figures;
 pub mod load;
 pub mod needs;
+pub mod mutants;
 pub mod nemesis;
 /// A server as a process.
 pub mod process;

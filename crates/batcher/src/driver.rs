@@ -4,9 +4,10 @@
 use crate::Lane;
 use crate::batcher::{Answer, Entry, Shared, give_back, put_together, take_apart};
 use crate::engine::{Action, Failure, Sending, Waiting};
+use crate::mutant::{self, Mutant};
 use std::sync::Arc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 pub(crate) struct Driver<R, O, L: Lane<R, O>> {
     shared: Arc<Shared<R, O>>,
@@ -110,6 +111,7 @@ where
         };
         let metrics = self.shared.metrics.clone();
         let lane = self.lanes[lane].clone();
+        let half = self.shared.limits.watchdog / 2;
         self.tasks.spawn(async move {
             let in_flight = metrics.dispatched(&members);
             let (requests, callers) = take_apart(members);
@@ -117,10 +119,16 @@ where
                 biased;
                 sent = lane.send(&session, &requests, not_after) => sent,
                 () = lane.ended(&session) => Err(Failure::Unknown),
+                () = sleep(half), if mutant::is(Mutant::ReuseTimedOutSession) => {
+                    Err(Failure::Unknown)
+                }
             };
             drop(in_flight);
             match sent {
-                Ok(outcomes) if outcomes.len() == requests.len() => {
+                Ok(mut outcomes) if outcomes.len() == requests.len() => {
+                    if mutant::is(Mutant::SwapResults) && outcomes.len() > 1 {
+                        outcomes.swap(0, 1);
+                    }
                     let outcomes = requests.into_iter().zip(outcomes);
                     for ((reply, ..), (request, outcome)) in callers.into_iter().zip(outcomes) {
                         // An error: the caller has left.

@@ -12,6 +12,7 @@
 //! | `lane` | the seam: what opens sessions and sends batches |
 //! | `limits` | the bounds, and how they relate |
 //! | `metrics` | what can be scraped |
+//! | `mutant` | for tests of the tests: what can be broken on purpose |
 //! | `simulation` | the engine against a model of a database that fails in every way, by seed |
 //!
 //! Invariants:
@@ -27,6 +28,8 @@ mod engine;
 mod lane;
 mod limits;
 mod metrics;
+#[doc(hidden)]
+pub mod mutant;
 #[cfg(test)]
 mod simulation;
 mod ticket;

@@ -1,5 +1,6 @@
 use crate::array::Array;
 use crate::call::{ArrayCall, BadReply, Header, Verdict, array, moments, reasons};
+use crate::mutant;
 use crate::{Amount, AppliedTransfer, Id, Inherited, Metadata, Recorded, Scope, Transfer};
 use serde_json::value::RawValue;
 use std::time::SystemTime;
@@ -66,7 +67,7 @@ impl ArrayCall for ApplyTransfers {
         TransferColumns {
             account_ledgers: accounts.iter().map(|(ledger, _)| *ledger).collect(),
             account_ids: accounts.iter().map(|(_, id)| id.0).collect(),
-            ids: transfers.iter().map(|t| t.id.0).collect(),
+            ids: transfers.iter().map(|t| mutant::sent_as(t.id.0)).collect(),
             ledgers: column(|t| t.ledger),
             debit_accounts: transfers.iter().map(|t| index(t.ledger, t.debit_account)).collect(),
             credit_accounts: transfers.iter().map(|t| index(t.ledger, t.credit_account)).collect(),

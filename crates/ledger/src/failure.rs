@@ -2,6 +2,7 @@
 //! of severity ERROR and followed by a working session, says that a call was rolled back.
 
 use crate::connect::Session;
+use crate::mutant::{self, Mutant};
 use tokio_postgres::error::{Severity, SqlState};
 
 /// What a failed call may have done. All but the last are rolled back.
@@ -84,6 +85,9 @@ pub(crate) async fn classify(
     let Some(word) = error.as_db_error() else {
         return Failure::Unknown(Cause::Session);
     };
+    if word.code() == &SqlState::IO_ERROR && mutant::is(Mutant::BelievePanic) {
+        return rolled_back(word.code(), word.constraint());
+    }
     if word.parsed_severity() != Some(Severity::Error) {
         return Failure::Unknown(Cause::Session);
     }

@@ -17,6 +17,7 @@
 //! | `connect`, `schema` | sessions by way of a URL, TLS and several hosts; the schema they expect |
 //! | `verify` | the audit of a whole ledger |
 //! | `doctor` | what hurts a database, or will, and what to do about it |
+//! | `mutant` | for tests of the tests: what can be broken on purpose |
 //!
 //! Invariants:
 //! - Nobody is answered before the end of the reply, which comes after the commit.
@@ -42,6 +43,8 @@ mod json;
 pub mod json_schema;
 mod lane;
 mod metrics;
+#[doc(hidden)]
+pub mod mutant;
 mod readers;
 mod reason;
 pub mod schema;

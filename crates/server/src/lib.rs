@@ -11,6 +11,7 @@
 //! | `provision` | roles and a database in a private cluster |
 //! | `outcome` | what became of a request, in one word |
 //! | `metrics`, `telemetry` | what is said |
+//! | `mutants` | for tests of the tests: what can be broken on purpose |
 //! | `descriptors` | room for every connection |
 
 mod app;
@@ -20,6 +21,8 @@ mod config;
 mod descriptors;
 mod http;
 mod metrics;
+#[cfg(feature = "mutants")]
+pub mod mutants;
 mod outcome;
 mod provision;
 mod telemetry;

@@ -2,6 +2,7 @@
 
 use super::retry::Backoff;
 use super::{Engine, Failure, Flight, Undone, Waiting};
+use crate::mutant::{self, Mutant};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -49,7 +50,8 @@ impl<T> Engine<T> {
         failure: Failure,
     ) {
         let Some(Flight { lane, mut course, .. }) = self.flights.remove(&batch) else { return };
-        let same_session = self.lanes[lane].answered(batch, now).is_some();
+        let same_session = self.lanes[lane].answered(batch, now).is_some()
+            && !mutant::is(Mutant::ReuseTimedOutSession);
         if same_session && matches!(failure, Failure::Unknown | Failure::WrongSession) {
             self.drop_session(now, lane);
         }
@@ -117,7 +119,10 @@ impl<T> Engine<T> {
     /// Two halves, to find what cannot be applied: with n requests, at most 2·log2(n) more sends.
     fn divide(&mut self, now: Instant, mut members: Vec<Waiting<T>>, course: Course) {
         self.counts.divisions += 1;
-        let second = members.split_off(members.len() / 2);
+        let mut second = members.split_off(members.len() / 2);
+        if second.len() > 1 && mutant::is(Mutant::DropOnBisect) {
+            second.pop();
+        }
         for members in [second, members] {
             let course = course.clone();
             self.resends.push_front(Resend { at: now, members, course });
