@@ -47,6 +47,8 @@ mod metrics;
 pub mod mutant;
 mod readers;
 mod reason;
+#[cfg(test)]
+mod round_trips;
 pub mod schema;
 mod timestamp;
 mod transfer;

@@ -168,12 +168,9 @@ fn settings_are_printed_as_they_are_and_can_be_loaded_again() {
         let flags = [("queue.max_bytes", size), ("server.max_bulk_body_bytes", "1 MiB")];
         with(&[], &flags).unwrap_or_else(|error| panic!("{size}: {error}"))
     };
-    for (size, shown) in [
-        ("64MB", "62500 KiB"),
-        ("67108864", "64 MiB"),
-        ("1048577", "1048577 B"),
-        ("2GiB", "2 GiB"),
-    ] {
+    for (size, shown) in
+        [("64MB", "62500 KiB"), ("67108864", "64 MiB"), ("1048577", "1048577 B"), ("2GiB", "2 GiB")]
+    {
         let settings = set(size);
         let printed = toml::to_string(&settings).unwrap();
         assert!(printed.contains(&format!("max_bytes = \"{shown}\"")), "{size}: {printed}");
