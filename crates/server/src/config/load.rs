@@ -86,7 +86,7 @@ fn merge(
     file: impl Source + Send + Sync + 'static,
     overrides: &Overrides,
 ) -> Result<Config, ConfigError> {
-    let value = |error: config::ConfigError| ConfigError::Value(error.to_string());
+    let value = |error: config::ConfigError| ConfigError::Value(discreet(&error.to_string()));
     let environment = with_secrets(&overrides.environment)?;
     let mut builder = config::Config::builder().add_source(file).add_source(
         Environment::with_prefix("GIRO")
@@ -104,6 +104,13 @@ fn merge(
     let config: Config = merged.try_deserialize().map_err(value)?;
     let wrong = config.check();
     if wrong.is_empty() { Ok(config) } else { Err(ConfigError::Contradiction(wrong)) }
+}
+
+/// A message about a file shows the line at fault: not where that line may hold a password.
+fn discreet(message: &str) -> String {
+    let may_be_secret = |line: &str| line.contains("://") || line.contains("password");
+    let shown = |line| if may_be_secret(line) { "(a line that may hold a password)" } else { line };
+    message.lines().map(shown).collect::<Vec<_>>().join("\n")
 }
 
 /// `DATABASE_URL` is `GIRO__DATABASE__URL`, and either may be named by a file.

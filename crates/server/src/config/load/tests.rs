@@ -180,3 +180,18 @@ fn settings_are_printed_as_they_are_and_can_be_loaded_again() {
         assert_eq!(load(&overrides).unwrap(), settings, "{size}");
     }
 }
+
+#[test]
+fn a_line_that_cannot_be_read_is_not_shown_where_it_may_hold_a_password() {
+    for line in [
+        "url = \"postgresql://giro:hunter2@db/giro",
+        "url = postgresql://giro:hunter2@db/giro",
+        "url = 'user=giro password=hunter2",
+    ] {
+        let file = tempfile::NamedTempFile::with_suffix(".toml").unwrap();
+        std::fs::write(file.path(), format!("[database]\n{line}\nlanes = 1\n")).unwrap();
+        let overrides = Overrides { file: Some(file.path().into()), ..Overrides::default() };
+        let said = load(&overrides).unwrap_err().to_string();
+        assert!(!said.contains("hunter2") && said.contains("line 2"), "{said}");
+    }
+}
