@@ -10,8 +10,8 @@ const URL: &str = "postgresql://giro:hunter2@db/giro?sslmode=disable";
 
 fuzz_target!(|text: &str| -> Corpus {
     let (file, rest) = text.split_once("\n---\n").unwrap_or((text, ""));
-    // A URL may name files, and so may these variables.
-    if text.contains("url") || text.contains("URL") {
+    // A URL may name files, and so may these variables; and no secret stands where none belongs.
+    if text.contains("url") || text.contains("URL") || text.contains("hunter2") {
         return Corpus::Reject;
     }
     let mut overrides = Overrides::default();
