@@ -19,7 +19,7 @@ use crate::verdict::Predicate;
 use std::collections::BTreeMap;
 
 /// Faults that give a server the reply of another call: it has to notice.
-const SHIFTING: [&str; 2] = ["ShiftReply", "GarbleReply"];
+const SHIFTING: [&str; 2] = ["shift-reply", "garble-reply"];
 const OUTCOMES: [&str; 4] = ["applied", "rejected", "not_applied", "unknown"];
 
 pub(crate) fn check(history: &History, scrapes: &[Scrape], faults: &[FaultSpan]) -> Predicate {

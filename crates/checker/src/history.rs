@@ -92,7 +92,7 @@ pub enum Answer {
     Absent,
     /// A read that was not answered by what was asked for, and why.
     NotRead(String),
-    /// The connection was refused: nothing was sent.
+    /// The connection was refused, or its caller left before all was sent: nobody can have run it.
     NotSent,
     /// It was sent, and the connection ended, or its caller left, before it was answered.
     None(String),

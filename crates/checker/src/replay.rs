@@ -121,7 +121,7 @@ impl Replay<'_> {
         let id = self.stored.decisions[place].id;
         let from = self.chains.partition_point(|(of, _)| *of < id);
         let candidates = self.chains[from..].iter().take_while(|(of, _)| *of == id);
-        candidates.map(|(_, chain)| chain).find_map(|chain| {
+        let fitting = candidates.filter_map(|(_, chain)| {
             let members = &self.history.asks[chain.start as usize..chain.end as usize];
             if members.iter().any(|member| member.told.never_ran()) {
                 return None;
@@ -138,9 +138,13 @@ impl Replay<'_> {
             let decided = self.stored.decisions.get(place..place + fresh.len())?;
             let one_batch =
                 decided.iter().all(|decision| decision.seq >> 16 == decided[0].seq >> 16);
-            let same = decided.iter().zip(&fresh).all(|(decision, member)| is_of(decision, member));
-            (one_batch && same).then_some((members, decided.len()))
-        })
+            let pairs = || decided.iter().zip(&fresh);
+            let same = pairs().all(|(decision, member)| is_of(decision, member));
+            let says = pairs().filter(|(_, member)| member.amount.is_some()).count();
+            (one_batch && same).then_some((says, (members, decided.len())))
+        });
+        // One that posts all of a hold fits every amount; one that says the amount has been it.
+        fitting.max_by_key(|(says, _)| *says).map(|(_, chain)| chain)
     }
 
     /// Judges the items of these decisions. A batch that was refused a hold has looked for it before it was
