@@ -4,7 +4,7 @@
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 
-.PHONY: dev test schemathesis fuzz fuzz-long bench reliability setup lint check-deploy
+.PHONY: dev test schemathesis fuzz fuzz-long bench reliability chaos chaos-ci chaos-long setup lint check-deploy
 
 ## Start Giro on a private PostgreSQL whose data stays in .giro/
 dev: setup
@@ -35,8 +35,26 @@ bench:
 
 ## Measure the figures of docs/reliability.md; ARGS="overload --json FILE" for some of them
 reliability: setup
-	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server -p giro-tests --bin giro --bin reliability
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin reliability
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
 	target/release/reliability $(ARGS)
+
+## Let faults happen to a fresh cluster under load, and check every promise; ARGS="--faults cuts --for 2m --rate 800"
+chaos: setup
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin giro-chaos
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
+	target/release/giro-chaos run $(ARGS)
+
+## The same at the size of CI, some minutes: 40 crashes and cuts
+chaos-ci: setup
+	$(CARGO) build $(CARGO_FLAGS) -p giro-server -p giro-tests --bin giro --bin giro-chaos
+	target/debug/giro-chaos run --size ci --out target/chaos/ci $(ARGS)
+
+## The run of a release, hours: 1,000 crashes and cuts, 10,000,000 transfers; stop it, and it goes on where it was
+chaos-long: setup
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin giro-chaos
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
+	target/release/giro-chaos long $(ARGS)
 
 ## Install what is missing, or say what to install
 setup:

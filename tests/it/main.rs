@@ -2,6 +2,7 @@
 
 mod batching;
 mod cancel;
+mod chaos;
 mod checker;
 mod client;
 mod commands;
@@ -21,8 +22,8 @@ mod history;
 mod http_abuse;
 mod idempotency;
 mod model;
-mod nemesis;
 mod mutants;
+mod nemesis;
 mod openapi;
 mod operating;
 mod other_sessions;

@@ -12,8 +12,8 @@ pub mod cluster;
 pub mod database;
 pub mod figures;
 pub mod load;
-pub mod needs;
 pub mod mutants;
+pub mod needs;
 pub mod nemesis;
 /// A server as a process.
 pub mod process;

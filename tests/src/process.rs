@@ -6,6 +6,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
 
 /// A server as a process of its own.
 pub struct ServerProcess {
@@ -16,6 +17,8 @@ pub struct ServerProcess {
     pub admin: Client,
     /// What it has logged.
     pub log: Arc<Mutex<String>>,
+    /// Ends with its log.
+    reading: JoinHandle<()>,
 }
 
 impl ServerProcess {
@@ -82,12 +85,12 @@ impl ServerProcess {
         let log = Arc::new(Mutex::new(String::new()));
         let (api, admin) = addresses(&mut lines, &log, shown).await?;
         let rest = log.clone();
-        tokio::spawn(async move {
+        let reading = tokio::spawn(async move {
             while let Ok(Some(line)) = lines.next_line().await {
                 note(&rest, &line, shown);
             }
         });
-        Ok(Self { child, client: Client::new(api), admin: Client::new(admin), log })
+        Ok(Self { child, client: Client::new(api), admin: Client::new(admin), log, reading })
     }
 
     async fn until_ready(self) -> Self {
@@ -110,9 +113,11 @@ impl ServerProcess {
         kill_process(pid, signal).expect("the signal is sent");
     }
 
-    /// Waits until it has ended.
+    /// Waits until it has ended, and all that it has logged is in [`Self::log`].
     pub async fn ended(mut self) -> ExitStatus {
-        self.child.wait().await.expect("an exit status")
+        let status = self.child.wait().await.expect("an exit status");
+        self.reading.await.expect("its log is read");
+        status
     }
 }
 

@@ -1,7 +1,7 @@
 //! Faults by hand and by storm: `giro-chaos --help`
 
 use clap::{Parser, Subcommand, ValueEnum};
-use giro_tests::chaos::proxy_command;
+use giro_tests::chaos::{self, CheckArguments, LongArguments, RunArguments, proxy_command};
 use giro_tests::nemesis::Fault;
 use std::process::ExitCode;
 
@@ -17,6 +17,12 @@ struct Arguments {
 enum Command {
     /// List the faults
     Faults,
+    /// Let faults happen to a fresh cluster under load, and check every promise
+    Run(RunArguments),
+    /// Check a run again
+    Check(CheckArguments),
+    /// One run after another until it is enough for a release; goes on where it was stopped
+    Long(LongArguments),
     /// Stand between Giro and PostgreSQL as a bad network
     Proxy(Box<proxy_command::Arguments>),
 }
@@ -29,6 +35,30 @@ fn main() -> ExitCode {
             }
             ExitCode::SUCCESS
         }
+        Command::Run(arguments) => end(run(arguments)),
+        Command::Check(arguments) => end(check(arguments)),
+        Command::Long(arguments) => end(chaos::long(&arguments)),
         Command::Proxy(arguments) => proxy_command::run(*arguments),
+    }
+}
+
+#[tokio::main]
+async fn run(arguments: RunArguments) -> Result<bool, String> {
+    Ok(chaos::run(arguments.plan()?).await?.passes)
+}
+
+#[tokio::main]
+async fn check(arguments: CheckArguments) -> Result<bool, String> {
+    chaos::check(arguments).await
+}
+
+fn end(passes: Result<bool, String>) -> ExitCode {
+    match passes {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::from(2)
+        }
     }
 }

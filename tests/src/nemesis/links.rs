@@ -73,12 +73,11 @@ pub(super) async fn slice(stage: &mut Stage, random: &mut Rng) -> Wound {
 /// Proxies with the number of the server that they are in front of.
 type Links = Vec<(usize, Arc<Proxy>)>;
 
-/// The proxies of one server or of all; `choose` gets those of a server, and which leads to the primary.
-fn links(
-    stage: &Stage,
-    random: &mut Rng,
-    choose: fn(&[Arc<Proxy>], usize) -> Vec<Arc<Proxy>>,
-) -> Links {
+/// Some of the proxies of a server; it gets all of them, and which leads to the primary.
+type Choose = fn(&[Arc<Proxy>], usize) -> Vec<Arc<Proxy>>;
+
+/// The proxies of one server or of all.
+fn links(stage: &Stage, random: &mut Rng, choose: Choose) -> Links {
     let primary = stage.primary_number();
     let servers = moments::one_or_all(stage, random);
     assert!(!servers.is_empty(), "no server runs");

@@ -1,0 +1,114 @@
+//! `summary.json`: what a run has come to, in one small file.
+
+use super::looks::Looked;
+use super::plan::RunPlan;
+use super::run::Storm;
+use super::timeline::{Outcome, Timeline};
+use super::workload::Resolved;
+use giro_checker::Verdict;
+use serde::{Deserialize, Serialize};
+
+pub(super) const FILE: &str = "summary.json";
+
+/// What a run has come to.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    /// Every predicate and every gate holds, and everything came back.
+    pub passes: bool,
+    /// What went wrong before the checker, or with it.
+    pub failure: Option<String>,
+    /// Of the run.
+    pub seed: u64,
+    /// All of it, from the start of the cluster to the verdict.
+    pub seconds: f64,
+    /// Faults, each from its begin to its end.
+    pub faults: u64,
+    /// Crashes and cuts.
+    pub cycles: u64,
+    /// Backends that hung, and went on when they had been given up.
+    pub zombies: u64,
+    /// Requests sent by the load.
+    pub requests: u64,
+    /// Those of them for ids that had been sent before.
+    pub repeats: u64,
+    /// Those of them whose callers left.
+    pub left: u64,
+    /// Requests that were due, and could not be sent within a second.
+    pub late: u64,
+    /// Transfers told to be applied, for the first time.
+    pub acknowledged: u64,
+    /// Transfers told that they had been decided before.
+    pub replayed: u64,
+    /// Items told to be refused by a rule.
+    pub rejected: u64,
+    /// Items told not to have run.
+    pub not_applied: u64,
+    /// Items of which it was not known what became of them.
+    pub unknown: u64,
+    /// What became of the ids that nobody knew, and of which nobody learnt later.
+    pub resolved: Resolved,
+    /// Looks at the sums while the storm lasted.
+    pub looked: Looked,
+    /// Decisions a second without a fault.
+    pub goodput: f64,
+    /// Until half of it was back after the last fault.
+    pub back_seconds: f64,
+    /// Of all predicates.
+    pub violations: u64,
+    /// Things that were looked at, of all predicates.
+    pub looked_at: u64,
+    /// Gates that were not reached.
+    pub gates_missed: Vec<String>,
+    /// Gates, and what was seen.
+    pub gates: Vec<(String, f64)>,
+}
+
+impl Summary {
+    pub(super) fn new(
+        plan: &RunPlan,
+        storm: Option<&Storm>,
+        timeline: &Timeline,
+        verdict: Option<&Verdict>,
+        failure: Option<String>,
+        seconds: f64,
+    ) -> Self {
+        let mut summary = Self {
+            seed: plan.seed,
+            seconds,
+            acknowledged: timeline.acknowledged,
+            replayed: timeline.replayed,
+            rejected: timeline.total(Outcome::Rejected),
+            not_applied: timeline.total(Outcome::NotApplied),
+            unknown: timeline.total(Outcome::Unknown),
+            failure,
+            ..Self::default()
+        };
+        if let Some(storm) = storm {
+            summary.add_storm(storm);
+        }
+        if let Some(verdict) = verdict {
+            summary.add_verdict(verdict);
+        }
+        summary
+    }
+
+    fn add_storm(&mut self, storm: &Storm) {
+        let Storm { weather, sent, resolved, looked, goodput, back_seconds } = storm;
+        (self.faults, self.cycles, self.zombies) =
+            (weather.faults, weather.cycles, weather.zombies);
+        (self.requests, self.repeats) = (sent.requests, sent.repeats);
+        (self.left, self.late) = (sent.left, sent.late);
+        (self.resolved, self.looked) = (*resolved, *looked);
+        (self.goodput, self.back_seconds) = (*goodput, *back_seconds);
+    }
+
+    pub(super) fn add_verdict(&mut self, verdict: &Verdict) {
+        self.violations = verdict.predicates.iter().map(|predicate| predicate.violations).sum();
+        self.looked_at = verdict.predicates.iter().map(|predicate| predicate.looked_at).sum();
+        let missed = verdict.gates.iter().filter(|gate| !gate.passes());
+        self.gates_missed = missed.map(|gate| gate.name.clone()).collect();
+        self.gates = verdict.gates.iter().map(|gate| (gate.name.clone(), gate.seen)).collect();
+        self.passes = self.failure.is_none() && verdict.passes();
+    }
+}

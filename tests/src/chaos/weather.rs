@@ -1,0 +1,138 @@
+//! Faults, one period after another, while callers are at work.
+
+use super::Stage;
+use super::plan::{RunPlan, Until, name};
+use super::recorder::{Lines, Recorder};
+use super::workload::Workload;
+use crate::nemesis::{Fault, Mix, Period, Wound};
+use fastrand::Rng;
+use giro_checker::history::{FAULTS, FaultSpan};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout};
+
+/// A crash or a cut is worth something while this many wait for an answer.
+const IN_FLIGHT: u64 = 2;
+const IN_FLIGHT_MAX: Duration = Duration::from_secs(20);
+/// No fault takes longer to begin, or to be healed.
+const FAULT_MAX: Duration = Duration::from_secs(120);
+/// Between two periods callers are decided again, for so long at most.
+const CALM_MAX: Duration = Duration::from_secs(10);
+
+/// What happened.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Weather {
+    /// Faults.
+    pub(super) faults: u64,
+    /// Crashes and cuts.
+    pub(super) cycles: u64,
+    /// Batches that hung and went on when their callers had been told that they were unknown.
+    pub(super) zombies: u64,
+}
+
+/// Who makes faults, and what they happen to.
+pub(super) struct Forecast<'a> {
+    pub(super) stage: &'a mut Stage,
+    pub(super) workload: &'a Workload,
+    pub(super) recorder: &'a Recorder,
+    pub(super) plan: &'a RunPlan,
+    pub(super) lines: Lines,
+}
+
+struct Open {
+    fault: Fault,
+    began: u64,
+    in_flight: u64,
+    wound: Wound,
+}
+
+impl Forecast<'_> {
+    /// Lets faults happen until it is enough; everything is healed afterwards.
+    pub(super) async fn blow(mut self) -> Result<Weather, String> {
+        let mut mix = Mix::new(self.plan.faults.clone(), self.plan.seed);
+        let mut random = Rng::with_seed(self.plan.seed);
+        let mut weather = Weather::default();
+        let began = Instant::now();
+        while !self.is_enough(began, weather.cycles) {
+            let Period { faults, hold } = mix.next();
+            let mut open = Vec::new();
+            for fault in faults {
+                open.push(self.begin(fault, &mut random).await?);
+            }
+            sleep(hold).await;
+            while let Some(fault) = open.pop() {
+                let span = self.heal(fault).await?;
+                weather.faults += 1;
+                weather.cycles += u64::from(span.crash_or_cut);
+                weather.zombies += u64::from(span.fault == name(Fault::HaltBackend));
+                self.say(&span, weather.cycles);
+            }
+            self.calm().await;
+        }
+        Ok(weather)
+    }
+
+    fn is_enough(&self, began: Instant, cycles: u64) -> bool {
+        let can_cycle = self.plan.faults.iter().any(|fault| fault.is_crash_or_cut());
+        match self.plan.until {
+            Until::Seconds(seconds) => began.elapsed().as_secs_f64() >= seconds,
+            Until::Cycles(enough) => cycles >= enough || !can_cycle,
+        }
+    }
+
+    async fn begin(&mut self, fault: Fault, random: &mut Rng) -> Result<Open, String> {
+        let in_flight = match fault.is_crash_or_cut() {
+            true => self.until_in_flight().await,
+            false => self.workload.in_flight(),
+        };
+        let began = self.recorder.now();
+        let wound = timeout(FAULT_MAX, fault.inject(self.stage, random)).await;
+        let wound = wound.map_err(|_| format!("{fault:?} did not begin in {FAULT_MAX:?}"))?;
+        Ok(Open { fault, began, in_flight, wound })
+    }
+
+    async fn heal(&mut self, open: Open) -> Result<FaultSpan, String> {
+        let Open { fault, began, in_flight, wound } = open;
+        let evidence = timeout(FAULT_MAX, wound.heal(self.stage)).await;
+        let evidence = evidence.map_err(|_| format!("{fault:?} did not heal in {FAULT_MAX:?}"))?;
+        let span = FaultSpan {
+            fault: name(fault),
+            crash_or_cut: fault.is_crash_or_cut(),
+            began,
+            healed: self.recorder.now(),
+            evidence,
+            in_flight,
+        };
+        self.lines.add(&span).map_err(|error| format!("{FAULTS}: {error}"))?;
+        Ok(span)
+    }
+
+    /// Waits until enough is in flight; how much is.
+    async fn until_in_flight(&self) -> u64 {
+        let until = Instant::now() + IN_FLIGHT_MAX;
+        loop {
+            let in_flight = self.workload.in_flight();
+            if in_flight >= IN_FLIGHT || Instant::now() > until {
+                return in_flight;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Waits until about half a second's requests are decided.
+    async fn calm(&self) {
+        let enough = self.workload.decided() + (self.plan.load.rate / 2.0) as u64;
+        let until = Instant::now() + CALM_MAX;
+        while self.workload.decided() < enough && Instant::now() < until {
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    fn say(&self, span: &FaultSpan, cycles: u64) {
+        let FaultSpan { fault, began, healed, in_flight, evidence, .. } = span;
+        let [at, lasted] = [*began, healed - began].map(|nanos| nanos as f64 / 1e9);
+        eprintln!(
+            "{at:7.1} s {fault} for {lasted:.1} s with {in_flight} in flight, cycle {cycles}, decided {}: {evidence}",
+            self.workload.decided()
+        );
+    }
+}
