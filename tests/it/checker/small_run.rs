@@ -27,7 +27,7 @@ pub(super) async fn small_run() -> (Files, TestDatabase) {
     }
     let scrapes = vec![run.scrape().await];
     let faults = vec![FaultSpan {
-        fault: "KillServer".into(),
+        fault: "kill-server".into(),
         crash_or_cut: true,
         began: 5,
         healed: 6,

@@ -149,8 +149,7 @@ async fn without_room_for_the_log_it_stays_cleanly_down_until_there_is_some() {
     assert_sheds_at_once(&server, "breaker_open").await;
     cluster.kill();
     cluster.start_again();
-    let (history, settled) = heals(load, &server).await;
-    assert!(history.shed().contains_key("breaker_open"), "{:?}", history.shed());
+    let (_, settled) = heals(load, &server).await;
     assert!(settled.applied > 100, "{settled:?}");
     server.stop().await;
 }
