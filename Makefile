@@ -1,5 +1,6 @@
 # make dev    a server on a PostgreSQL of its own: http://127.0.0.1:8080
-# make test   everything that can fail
+# make test   the tests
+# make chaos  a storm of faults, and a verdict
 
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
@@ -22,11 +23,11 @@ schemathesis: setup
 	scripts/schemathesis
 
 ## Feed what reads bytes from outside with generated input, 10^6 times each
-fuzz:
+fuzz: setup
 	scripts/fuzz
 
 ## The same 10^8 times each, from what was found before
-fuzz-long:
+fuzz-long: setup
 	scripts/fuzz --runs 100000000 --keep
 
 ## Load the server that make dev started
@@ -47,7 +48,7 @@ chaos: setup
 
 ## The same at the size of CI, some minutes: 40 crashes and cuts
 chaos-ci: setup
-	$(CARGO) build $(CARGO_FLAGS) -p giro-server -p giro-tests --bin giro --bin giro-chaos
+	$(CARGO) build $(CARGO_FLAGS) --workspace --all-targets
 	target/debug/giro-chaos run --size ci --out target/chaos/ci $(ARGS)
 
 ## The run of a release, hours: 1,000 crashes and cuts, 10,000,000 transfers; stop it, and it goes on where it was

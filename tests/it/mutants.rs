@@ -49,3 +49,12 @@ mutants! {
     duplicates_write_nothing "duplicates-write-nothing" standbys::a_promotion_after_a_cancelled_wait;
     fence_before_locks "fence-before-locks" situations::a_lock_that_outlasts_a_fence;
 }
+
+#[test]
+fn the_document_lists_every_mutant() {
+    let document = include_str!("../../docs/reliability.md");
+    let listed = document.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let listed: Vec<&str> = listed.map(|(name, _)| name).collect();
+    let all: Vec<&str> = Mutant::ALL.iter().map(|mutant| mutant.name).collect();
+    assert_eq!(listed, all);
+}

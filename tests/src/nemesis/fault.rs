@@ -143,7 +143,6 @@ impl Fault {
             KillPostgres
                 | KillBackend
                 | KillServer
-                | RestartServer
                 | TerminateSessions
                 | CutBeforeSync
                 | CutAfterSync
