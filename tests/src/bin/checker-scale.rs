@@ -74,7 +74,8 @@ async fn main() {
 /// What this process has used, and PostgreSQL with all processes that have ended.
 async fn processor_seconds(database: &TestDatabase) -> [f64; 2] {
     let others = "SELECT count(*) FROM pg_stat_activity
-                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+                   WHERE datname = current_database() AND backend_type = 'client backend'
+                     AND pid <> pg_backend_pid()";
     eventually("all sessions have ended", async || database.number(others).await == 0).await;
     let pid = "SELECT split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::bigint";
     let postmaster = database.number(pid).await.to_string();
