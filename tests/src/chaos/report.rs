@@ -42,7 +42,8 @@ fn faults(directory: &Path) -> Result<Vec<FaultSpan>, String> {
 
 /// What came of it, in a word.
 pub(super) fn word(summary: &Summary) -> String {
-    match (&summary.failure, summary.violations, summary.passes) {
+    let violations = summary.violations + summary.looked.unbalanced;
+    match (&summary.failure, violations, summary.passes) {
         (Some(_), ..) => "FAILED".into(),
         (None, 0, true) => "passes".into(),
         (None, 0, false) => "proves nothing: too little was seen".into(),

@@ -107,9 +107,14 @@ async fn storm(
     recorder: Recorder,
     alarm: Arc<Alarm>,
 ) -> Result<Storm, String> {
-    tokio::select! {
+    let storm = tokio::select! {
         storm = phases(plan, stage, recorder, alarm.clone()) => storm,
         failure = alarm.raised() => Err(failure),
+    };
+    // Both may have happened at once, and either is looked at first.
+    match alarm.said() {
+        Some(failure) => Err(failure),
+        None => storm,
     }
 }
 

@@ -109,6 +109,22 @@ impl Summary {
         let missed = verdict.gates.iter().filter(|gate| !gate.passes());
         self.gates_missed = missed.map(|gate| gate.name.clone()).collect();
         self.gates = verdict.gates.iter().map(|gate| (gate.name.clone(), gate.seen)).collect();
-        self.passes = self.failure.is_none() && verdict.passes();
+        self.passes = self.failure.is_none() && self.looked.unbalanced == 0 && verdict.passes();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_has_seen_sums_apart_does_not_pass() {
+        let verdict = Verdict { predicates: Vec::new(), gates: Vec::new() };
+        let mut summary = Summary::default();
+        summary.add_verdict(&verdict);
+        assert!(summary.passes);
+        summary.looked.unbalanced = 1;
+        summary.add_verdict(&verdict);
+        assert!(!summary.passes);
     }
 }
