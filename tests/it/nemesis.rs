@@ -34,7 +34,7 @@ async fn storm(standby: bool, periods: &[(&[Fault], &str)]) {
         sleep(Duration::from_millis(200)).await;
         let mut evidence = Vec::new();
         for (fault, wound) in faults.iter().zip(wounds).rev() {
-            evidence.push(wound.heal(&mut stage).await);
+            evidence.push(wound.heal(&mut stage).await.evidence);
             println!("{fault:?} after {:.1?}: {}", started.elapsed(), evidence.join("; "));
         }
         assert!(evidence.join("; ").contains(shown), "{faults:?}: {evidence:?}");

@@ -40,7 +40,7 @@ pub mod tracer;
 
 pub use cgroup::{Cgroup, Controller};
 pub use fake_clock::FakeClock;
-pub use fault::{Fault, Wound};
+pub use fault::{Fault, Healed, Wound};
 pub use limits::Descriptors;
 pub use mix::{Mix, Period};
 pub use processes::{Halted, applying, is_halted, kill};

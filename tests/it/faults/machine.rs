@@ -40,7 +40,7 @@ async fn the_machines_faults_happen_to_a_stage_and_heal() {
     for fault in FAULTS {
         load.decides(20).await;
         let wound = fault.inject(&mut stage, &mut random).await;
-        println!("{fault:?}: {}", wound.heal(&mut stage).await);
+        println!("{fault:?}: {}", wound.heal(&mut stage).await.evidence);
     }
     load.decides(20).await;
     // The first heals last, when the second has already healed what was its own.
@@ -49,8 +49,8 @@ async fn the_machines_faults_happen_to_a_stage_and_heal() {
             first.inject(&mut stage, &mut random).await,
             second.inject(&mut stage, &mut random).await,
         );
-        println!("{second:?} in {first:?}: {}", two.heal(&mut stage).await);
-        println!("{first:?}: {}", one.heal(&mut stage).await);
+        println!("{second:?} in {first:?}: {}", two.heal(&mut stage).await.evidence);
+        println!("{first:?}: {}", one.heal(&mut stage).await.evidence);
         load.decides(20).await;
     }
     stage.until_ready().await;

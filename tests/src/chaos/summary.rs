@@ -24,7 +24,7 @@ pub struct Summary {
     pub seconds: f64,
     /// Faults, each from its begin to its end.
     pub faults: u64,
-    /// Crashes and cuts.
+    /// Crashes and cuts that hit a batch.
     pub cycles: u64,
     /// Backends that hung, and went on when they had been given up.
     pub zombies: u64,

@@ -18,14 +18,17 @@ const FAULT_MAX: Duration = Duration::from_secs(120);
 /// Between two periods callers are decided again, for so long at most.
 const CALM_MAX: Duration = Duration::from_secs(10);
 
+/// For each crash or cut that is asked for; a storm whose faults hit nothing has to end.
+const FAULTS_MAX: u64 = 20;
+
 /// What happened.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Weather {
     /// Faults.
     pub(super) faults: u64,
-    /// Crashes and cuts.
+    /// Crashes and cuts that hit a batch.
     pub(super) cycles: u64,
-    /// Batches that hung and went on when their callers had been told that they were unknown.
+    /// Batches that hung while their server was seen to give their session up, and could then go on.
     pub(super) zombies: u64,
 }
 
@@ -52,18 +55,20 @@ impl Forecast<'_> {
         let mut random = Rng::with_seed(self.plan.seed);
         let mut weather = Weather::default();
         let began = Instant::now();
-        while !self.is_enough(began, weather.cycles) {
+        while !self.is_enough(began, &weather)? {
             let Period { faults, hold } = mix.next();
+            // Beside another fault, it is not known which of them a session was given up for.
+            let alone = faults.len() == 1;
             let mut open = Vec::new();
             for fault in faults {
                 open.push(self.begin(fault, &mut random).await?);
             }
             sleep(hold).await;
             while let Some(fault) = open.pop() {
-                let span = self.heal(fault).await?;
+                let (span, zombie) = self.heal(fault).await?;
                 weather.faults += 1;
                 weather.cycles += u64::from(span.crash_or_cut);
-                weather.zombies += u64::from(span.fault == name(Fault::HaltBackend));
+                weather.zombies += u64::from(zombie && alone);
                 self.say(&span, weather.cycles);
             }
             self.calm().await;
@@ -71,11 +76,16 @@ impl Forecast<'_> {
         Ok(weather)
     }
 
-    fn is_enough(&self, began: Instant, cycles: u64) -> bool {
+    fn is_enough(&self, began: Instant, weather: &Weather) -> Result<bool, String> {
         let can_cycle = self.plan.faults.iter().any(|fault| fault.is_crash_or_cut());
+        let Weather { faults, cycles, .. } = weather;
         match self.plan.until {
-            Until::Seconds(seconds) => began.elapsed().as_secs_f64() >= seconds,
-            Until::Cycles(enough) => cycles >= enough || !can_cycle,
+            Until::Seconds(seconds) => Ok(began.elapsed().as_secs_f64() >= seconds),
+            Until::Cycles(enough) if *cycles >= enough || !can_cycle => Ok(true),
+            Until::Cycles(enough) if *faults > FAULTS_MAX * enough + 100 => {
+                Err(format!("of {faults} faults, only {cycles} hit a batch that was under way"))
+            }
+            Until::Cycles(_) => Ok(false),
         }
     }
 
@@ -90,20 +100,20 @@ impl Forecast<'_> {
         Ok(Open { fault, began, in_flight, wound })
     }
 
-    async fn heal(&mut self, open: Open) -> Result<FaultSpan, String> {
+    async fn heal(&mut self, open: Open) -> Result<(FaultSpan, bool), String> {
         let Open { fault, began, in_flight, wound } = open;
-        let evidence = timeout(FAULT_MAX, wound.heal(self.stage)).await;
-        let evidence = evidence.map_err(|_| format!("{fault:?} did not heal in {FAULT_MAX:?}"))?;
+        let healed = timeout(FAULT_MAX, wound.heal(self.stage)).await;
+        let healed = healed.map_err(|_| format!("{fault:?} did not heal in {FAULT_MAX:?}"))?;
         let span = FaultSpan {
             fault: name(fault),
-            crash_or_cut: fault.is_crash_or_cut(),
+            crash_or_cut: fault.is_crash_or_cut() && healed.hit,
             began,
             healed: self.recorder.now(),
-            evidence,
+            evidence: healed.evidence,
             in_flight,
         };
         self.lines.add(&span).map_err(|error| format!("{FAULTS}: {error}"))?;
-        Ok(span)
+        Ok((span, healed.zombie))
     }
 
     /// Waits until enough is in flight; how much is.

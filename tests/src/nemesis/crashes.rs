@@ -19,7 +19,8 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) async fn kill_postgres(stage: &mut Stage, _random: &mut Rng) -> Wound {
     let number = stage.primary_number();
     let mut witness = Witness::of(stage.primary());
-    let moment = moments::words(moments::backend(&mut witness, "true").await);
+    let applying = moments::backend(&mut witness, "true").await;
+    let moment = moments::words(applying);
     let postmaster = stage.primary().pid();
     block_in_place(|| stage.clusters[number].kill());
     assert_eq!(state(postmaster), None, "the postmaster is still there");
@@ -33,12 +34,13 @@ pub(super) async fn kill_postgres(stage: &mut Stage, _random: &mut Rng) -> Wound
             )
         })
     })
+    .that_hit(applying.is_some())
 }
 
 pub(super) async fn kill_backend(stage: &mut Stage, _random: &mut Rng) -> Wound {
     let mut witness = Witness::of(stage.primary());
     let log = LogFrom::now(stage.primary());
-    let (backend, moment) = loop {
+    let (backend, applied) = loop {
         let applying = moments::backend(&mut witness, "true").await;
         let backend = match applying {
             Some(backend) => backend,
@@ -46,7 +48,7 @@ pub(super) async fn kill_backend(stage: &mut Stage, _random: &mut Rng) -> Wound 
         };
         // It may just have ended by itself.
         if try_signal(backend, Signal::KILL) {
-            break (backend, moments::words(applying));
+            break (backend, applying);
         }
     };
     let killed = format!("server process (PID {backend}) was terminated by signal 9");
@@ -55,9 +57,10 @@ pub(super) async fn kill_backend(stage: &mut Stage, _random: &mut Rng) -> Wound 
         Box::pin(async move {
             witness.order("SELECT 1").await;
             let recovered = log.line("all server processes terminated; reinitializing").await;
-            format!("killed {moment}; {line}; {recovered}")
+            format!("killed {}; {line}; {recovered}", moments::words(applied))
         })
     })
+    .that_hit(applied.is_some())
 }
 
 /// A backend of a server, whatever it does.
@@ -76,7 +79,7 @@ pub(super) async fn kill_server(stage: &mut Stage, random: &mut Rng) -> Wound {
     let status = process.ended().await;
     assert_eq!(status.signal(), Some(9), "it ended otherwise: {status}");
     let evidence = format!("{name} had {batches} batches in flight and ended by {status}");
-    started_again(number, evidence)
+    started_again(number, evidence).that_hit(batches > 0.0)
 }
 
 pub(super) async fn restart_server(stage: &mut Stage, random: &mut Rng) -> Wound {

@@ -1,8 +1,9 @@
 //! Disks that are slow, fail, or are full.
 
-use super::Wound;
+use super::moments::Counting;
 use super::processes::children;
 use super::tracer::{Follow, Tracer};
+use super::{Healed, Wound};
 use crate::chaos::witness::PATIENCE;
 use crate::chaos::{LogFrom, Stage, Witness};
 use crate::cluster::TestCluster;
@@ -97,12 +98,13 @@ pub(super) async fn slow_fsync(stage: &mut Stage, _random: &mut Rng) -> Wound {
 }
 
 pub(super) async fn fail_fsync(stage: &mut Stage, _random: &mut Rng) -> Wound {
+    let counting = Counting::cut_off(stage).await;
     let evidence = fail(stage.primary()).await;
     let number = stage.primary_number();
-    Wound::healed_by(move |stage| {
+    Wound::judged_by(move |stage| {
         Box::pin(async move {
             accepts(&stage.clusters[number]).await;
-            evidence
+            cut_off(&counting, stage, evidence).await
         })
     })
 }
@@ -121,8 +123,9 @@ pub(super) async fn fill_data(stage: &mut Stage, _random: &mut Rng) -> Wound {
 
 pub(super) async fn fill_wal(stage: &mut Stage, _random: &mut Rng) -> Wound {
     let number = stage.primary_number();
+    let counting = Counting::cut_off(stage).await;
     let evidence = fill_wal_of(&mut stage.clusters[number]).await;
-    Wound::healed_by(move |stage| {
+    Wound::judged_by(move |stage| {
         Box::pin(async move {
             let cluster = &mut stage.clusters[number];
             // Whoever has started it meanwhile has made room as well.
@@ -131,9 +134,16 @@ pub(super) async fn fill_wal(stage: &mut Stage, _random: &mut Rng) -> Wound {
                 block_in_place(|| cluster.start_again());
             }
             accepts(cluster).await;
-            evidence
+            cut_off(&counting, stage, evidence).await
         })
     })
+}
+
+/// What a crash has shown, that of PostgreSQL and that of batches which were under way.
+async fn cut_off(counting: &Counting, stage: &Stage, evidence: String) -> Healed {
+    let batches = counting.risen(stage, |_| true).await;
+    let evidence = format!("{evidence}; {batches} batches were cut off");
+    Healed { evidence, hit: batches > 0.0, zombie: false }
 }
 
 /// Waits until PostgreSQL has recovered. Where another fault keeps it down, its heal does that.

@@ -5,23 +5,55 @@ use crate::chaos::Stage;
 use crate::needs::Need;
 use futures_util::future::BoxFuture;
 
-type Heal = Box<dyn for<'a> FnOnce(&'a mut Stage) -> BoxFuture<'a, String> + Send>;
+type Heal = Box<dyn for<'a> FnOnce(&'a mut Stage) -> BoxFuture<'a, Healed> + Send>;
 
 /// A fault that has begun.
-pub struct Wound(Heal);
+pub struct Wound {
+    heal: Heal,
+    hit: bool,
+}
+
+/// What a fault has shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Healed {
+    /// What shows that it happened.
+    pub evidence: String,
+    /// Whether it ended a session, a process or a database with a batch under way.
+    pub hit: bool,
+    /// Whether a batch hung for so long that its server gave it up, and could go on afterwards.
+    pub zombie: bool,
+}
 
 impl Wound {
     /// Of a fault that this ends, and whose evidence it returns.
     pub fn healed_by(
         heal: impl for<'a> FnOnce(&'a mut Stage) -> BoxFuture<'a, String> + Send + 'static,
     ) -> Self {
-        Self(Box::new(heal))
+        Self::judged_by(move |stage| {
+            Box::pin(async move {
+                let evidence = heal(stage).await;
+                Healed { evidence, hit: false, zombie: false }
+            })
+        })
+    }
+
+    /// Of a fault of which is known only at its end what it hit.
+    pub fn judged_by(
+        heal: impl for<'a> FnOnce(&'a mut Stage) -> BoxFuture<'a, Healed> + Send + 'static,
+    ) -> Self {
+        Self { heal: Box::new(heal), hit: false }
+    }
+
+    /// Of a fault of which is known at its beginning whether it ended a batch.
+    pub fn that_hit(self, hit: bool) -> Self {
+        Self { hit, ..self }
     }
 
     /// Ends the fault, waits until its immediate damage is undone (a process that was killed is started
     /// again), and says what shows that it happened. It does not wait until traffic flows again.
-    pub async fn heal(self, stage: &mut Stage) -> String {
-        (self.0)(stage).await
+    pub async fn heal(self, stage: &mut Stage) -> Healed {
+        let healed = (self.heal)(stage).await;
+        Healed { hit: healed.hit || self.hit, ..healed }
     }
 }
 
@@ -36,7 +68,7 @@ pub enum Fault {
     KillServer,
     /// SIGTERM of a server with a batch under way; it drains, ends by itself and starts again.
     RestartServer,
-    /// SIGSTOP of the backend that applies a batch, often for longer than a server waits for it.
+    /// SIGSTOP of the backend that applies a batch, for longer than a server waits for it.
     HaltBackend,
     /// SIGSTOP of every process of PostgreSQL.
     HaltPostgres,
@@ -56,7 +88,7 @@ pub enum Fault {
     HalfClose,
     /// A connection is reset (RST) while PostgreSQL has a batch.
     Reset,
-    /// Every packet between a server and PostgreSQL is lost, and no connection ends by itself.
+    /// Every packet between a server and PostgreSQL is lost, for longer than a server waits for an answer.
     BlackHole,
     /// Every message between a server and PostgreSQL travels for some time.
     Delay,
@@ -135,7 +167,8 @@ impl Fault {
         Self::SqueezeDescriptors,
     ];
 
-    /// Whether it is a crash or a cut: what `fsync`, resends and the order of commit are there for.
+    /// Whether it is a crash or a cut: what `fsync`, resends and the order of commit are there for. It
+    /// counts as one only where it [hit](Healed::hit) a batch.
     pub fn is_crash_or_cut(self) -> bool {
         use Fault::*;
         matches!(

@@ -1,7 +1,8 @@
 //! Processes that stand still and go on.
 
+use super::moments::{self, Counting};
 use super::processes::{is_halted, state};
-use super::{Halted, Wound, moments};
+use super::{Halted, Healed, Wound};
 use crate::chaos::{Stage, Witness};
 use fastrand::Rng;
 use std::time::{Duration, Instant};
@@ -14,7 +15,8 @@ const UNANSWERED: Duration = Duration::from_millis(200);
 
 pub(super) async fn halt_backend(stage: &mut Stage, _random: &mut Rng) -> Wound {
     let mut witness = Witness::of(stage.primary());
-    let (backend, halted, moment) = loop {
+    let counting = Counting::given_up(stage).await;
+    let (backend, halted, applied) = loop {
         let applying = moments::backend(&mut witness, "true").await;
         let lane = "SELECT pid FROM pg_stat_activity
                      WHERE datname = current_database() AND application_name LIKE 'giro lane%'";
@@ -23,7 +25,7 @@ pub(super) async fn halt_backend(stage: &mut Stage, _random: &mut Rng) -> Wound 
             None => witness.see("a lane's session", lane).await.get(0),
         };
         if let Some(halted) = Halted::try_new(backend) {
-            break (backend, halted, moments::words(applying));
+            break (backend, halted, applying);
         }
     };
     stands_still(backend as u32).await;
@@ -32,11 +34,18 @@ pub(super) async fn halt_backend(stage: &mut Stage, _random: &mut Rng) -> Wound 
         "SELECT application_name || ', ' || state FROM pg_stat_activity WHERE pid = {backend}"
     );
     let session = witness.see("its session", &still).await.get::<_, String>(0);
-    Wound::healed_by(move |_| {
+    Wound::judged_by(move |stage| {
         Box::pin(async move {
+            let stands = is_halted(backend as u32);
+            let given_up = counting.risen(stage, |_| true).await;
             drop(halted);
-            let stood = since.elapsed();
-            format!("backend {backend} ({session}) was in state T for {stood:.1?}, halted {moment}")
+            let (stood, moment) = (since.elapsed(), moments::words(applied));
+            let evidence = format!(
+                "backend {backend} ({session}) was in state T for {stood:.1?}, halted {moment}; {given_up} \
+                 sessions were given up meanwhile"
+            );
+            let zombie = stands && applied.is_some() && given_up > 0.0;
+            Healed { evidence, hit: false, zombie }
         })
     })
 }

@@ -1,6 +1,7 @@
 //! The network between a server and PostgreSQL.
 
-use super::{Wound, moments};
+use super::moments::{self, Counting};
+use super::{Healed, Wound};
 use crate::chaos::Stage;
 use crate::chaos::witness::PATIENCE;
 use fastrand::Rng;
@@ -44,8 +45,18 @@ pub(super) async fn shift_reply(stage: &mut Stage, random: &mut Rng) -> Wound {
 pub(super) async fn black_hole(stage: &mut Stage, random: &mut Rng) -> Wound {
     // A server finds no way around it by another cluster.
     let links = links(stage, random, |proxies, _| proxies.to_vec());
+    let servers: Vec<_> = links.iter().map(|(server, _)| *server).collect();
+    let counting = Counting::given_up(stage).await;
     let lost = "met a black hole".into();
-    on_links(links, lost, |counts| counts.held, Proxy::black_hole, Proxy::heal).await
+    let wound = on_links(links, lost, |counts| counts.held, Proxy::black_hole, Proxy::heal).await;
+    Wound::judged_by(move |stage| {
+        Box::pin(async move {
+            let given_up = counting.risen(stage, |server| servers.contains(&server)).await;
+            let healed = wound.heal(stage).await;
+            let evidence = format!("{}; {given_up} sessions were given up", healed.evidence);
+            Healed { evidence, hit: given_up > 0.0, ..healed }
+        })
+    })
 }
 
 pub(super) async fn delay(stage: &mut Stage, random: &mut Rng) -> Wound {
@@ -133,6 +144,8 @@ async fn at_calls(stage: &mut Stage, random: &mut Rng, fault: Fault) -> Wound {
             format!("{} happened to {times} calls of {}", fault.name(), names(&links))
         })
     })
+    // It has happened to a call already.
+    .that_hit(true)
 }
 
 async fn again(proxy: Arc<Proxy>, fault: Fault, pause: Duration) {

@@ -36,6 +36,50 @@ pub(super) async fn in_flight(server: &StageServer) -> f64 {
     }
 }
 
+/// What servers count, since a moment.
+pub(super) struct Counting {
+    metric: &'static str,
+    labels: &'static str,
+    /// Server, generation, and what it had counted.
+    before: Vec<(usize, u32, f64)>,
+}
+
+impl Counting {
+    /// Sessions with a batch that servers have given up because it was not answered.
+    pub(super) async fn given_up(stage: &Stage) -> Self {
+        Self::begin(stage, "giro_watchdog_total", r#"batcher="transfers""#).await
+    }
+
+    /// Batches of which servers do not know what became of them, because their session ended.
+    pub(super) async fn cut_off(stage: &Stage) -> Self {
+        Self::begin(stage, "giro_unknown_total", r#"cause="session""#).await
+    }
+
+    async fn begin(stage: &Stage, metric: &'static str, labels: &'static str) -> Self {
+        let mut before = Vec::new();
+        for number in awake(stage) {
+            let server = &stage.servers[number];
+            if let Some(value) = server.metric(metric, labels).await {
+                before.push((number, server.generation, value));
+            }
+        }
+        Self { metric, labels, before }
+    }
+
+    /// How much more servers have counted whose process is the same; of all, or of some.
+    pub(super) async fn risen(&self, stage: &Stage, of: impl Fn(usize) -> bool) -> f64 {
+        let mut risen = 0.0;
+        for &(number, generation, before) in self.before.iter().filter(|(number, ..)| of(*number)) {
+            let server = &stage.servers[number];
+            if server.generation == generation {
+                let now = server.metric(self.metric, self.labels).await.unwrap_or(before);
+                risen += now - before;
+            }
+        }
+        risen
+    }
+}
+
 /// One of the servers that run and are not halted. If there is none, one is started: what kills
 /// servers twice has to find one.
 pub(super) async fn server(stage: &mut Stage, random: &mut Rng) -> usize {

@@ -19,7 +19,8 @@ const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_ac
 pub(super) async fn terminate(stage: &mut Stage, random: &mut Rng) -> Wound {
     let mut witness = Witness::of(stage.primary());
     let log = LogFrom::now(stage.primary());
-    let moment = moments::words(moments::backend(&mut witness, "true").await);
+    let applying = moments::backend(&mut witness, "true").await;
+    let moment = moments::words(applying);
     let ended = Arc::new(AtomicI64::new(terminated(&mut witness).await));
     let line = log.line("terminating connection due to administrator command").await;
     let again = {
@@ -41,6 +42,7 @@ pub(super) async fn terminate(stage: &mut Stage, random: &mut Rng) -> Wound {
             format!("{ended} sessions were terminated, the first {moment}; {line}")
         })
     })
+    .that_hit(applying.is_some())
 }
 
 async fn terminated(witness: &mut Witness) -> i64 {

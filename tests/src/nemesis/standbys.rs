@@ -98,7 +98,8 @@ pub(super) async fn promote(stage: &mut Stage, _random: &mut Rng) -> Wound {
     // What readers have seen is on the standby: after a crash, it is not waited for.
     stage.follows(&mut witness).await;
     let before: String = witness.see("its timeline", TIMELINE).await.get(0);
-    let moment = moments::words(moments::backend(&mut witness, "true").await);
+    let applying = moments::backend(&mut witness, "true").await;
+    let moment = moments::words(applying);
     block_in_place(|| stage.clusters[old].kill());
     stage.promote();
     let after = Witness::of(stage.primary()).see("its timeline", TIMELINE).await;
@@ -115,6 +116,7 @@ pub(super) async fn promote(stage: &mut Stage, _random: &mut Rng) -> Wound {
             format!("{promoted}; {refused}; then cluster {old} was rebuilt: {follows}")
         })
     })
+    .that_hit(applying.is_some())
 }
 
 /// Starts the old primary, lets no server reach the new one, which writes this timeline, until it has
