@@ -14,11 +14,13 @@
 //! | `weather`, `run` | faults one after another, and a run from a fresh cluster to a verdict |
 //! | `again`, `long` | checks a run again; many runs, one after another |
 //! | `alarm` | ends a run that has failed already |
+//! | `lock` | keeps two runs out of one directory |
 //! | `summary`, `report` | what it has come to |
 
 mod again;
 mod alarm;
 mod facts;
+mod lock;
 mod long;
 mod looks;
 mod plan;

@@ -1,10 +1,15 @@
 //! The run of a release: as many parts as it takes, each on a fresh cluster, in a directory of its own. A
 //! part that is over is never run again, so that the whole can be stopped at any time and gone on with.
 
+use super::lock::Lock;
+use super::plan::RunArguments;
 use super::summary::{self, Summary};
+use clap::Parser;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::fs;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -12,6 +17,8 @@ use std::time::Duration;
 const TOTAL: &str = "total.json";
 const REPORT: &str = "report.md";
 const STATE: &str = "long.json";
+/// The summary of a part that is over, as this program judges it.
+const PART: &str = "part.json";
 /// What is large, and of no use once a part has passed.
 const LARGE: [&str; 3] = ["history.jsonl", "scrapes.jsonl", "looks.jsonl"];
 /// So many parts in a row that did not pass end it.
@@ -46,10 +53,22 @@ pub struct LongArguments {
     run: Vec<String>,
 }
 
-/// What has to stay the same.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+/// What has to stay the same, or the parts would not be parts of one thing.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 struct State {
     seed: u64,
+    /// The server, and this program: what they say, and a hash of their files.
+    programs: Vec<String>,
+    part_of: String,
+    run: Vec<String>,
+}
+
+/// The options of every part.
+#[derive(Parser)]
+struct Run {
+    #[command(flatten)]
+    arguments: RunArguments,
 }
 
 /// All parts together.
@@ -65,6 +84,8 @@ pub struct Total {
     pub cycles: u64,
     /// Faults of any kind.
     pub faults: u64,
+    /// The same, by name.
+    pub kinds: BTreeMap<String, u64>,
     /// Backends that went on when they had been given up.
     pub zombies: u64,
     /// Transfers told to be applied, for the first time.
@@ -87,19 +108,29 @@ pub struct Total {
 
 /// Runs parts until it is enough; whether all of them passed.
 pub fn long(arguments: &LongArguments) -> Result<bool, String> {
-    in_parts(arguments, |number, seed, directory| part(arguments, number, seed, directory))
+    let line = [&["run".to_owned()], &arguments.run[..]].concat();
+    let run = Run::try_parse_from(line).map_err(|error| error.to_string())?;
+    let this = std::env::current_exe().map_err(|error| error.to_string())?;
+    let programs = vec![identity(&run.arguments.giro()?)?, identity(&this)?];
+    in_parts(arguments, programs, |number, seed, directory| {
+        part(arguments, number, seed, directory)
+    })
 }
 
+/// `run` says whether a part passed, by the exit code of its process.
 fn in_parts(
     arguments: &LongArguments,
-    mut run: impl FnMut(u64, u64, &Path) -> Result<(), String>,
+    programs: Vec<String>,
+    mut run: impl FnMut(u64, u64, &Path) -> Result<bool, String>,
 ) -> Result<bool, String> {
-    let seed = state(arguments)?.seed;
+    let _lock = Lock::take(&arguments.state)?;
+    let seed = state(arguments, programs)?.seed;
+    // Of those that run now: whoever has mended what was wrong goes on.
     let mut failed = 0;
     for number in 1..=arguments.parts {
         let directory = directory(arguments, number);
-        let summary = match read(&directory) {
-            Some(summary) => summary,
+        match read(&directory.join(PART)) {
+            Some(_) => {}
             None => {
                 let before = total(arguments);
                 if before.cycles >= arguments.cycles
@@ -110,13 +141,12 @@ fn in_parts(
                 // It was stopped in the middle.
                 let _ = fs::remove_dir_all(&directory);
                 let ran = run(number, seed + number - 1, &directory);
-                let summary =
-                    read(&directory).unwrap_or_else(|| left_nothing(seed + number - 1, ran.err()));
+                let left = read(&directory.join(summary::FILE));
+                let summary = judged(seed + number - 1, left, ran);
                 keep(arguments, &directory, &summary)?;
-                summary
+                failed = if summary.passes { 0 } else { failed + 1 };
             }
-        };
-        failed = if summary.passes { 0 } else { failed + 1 };
+        }
         println!("{}", write_up(arguments)?);
         if failed == FAILED_MAX {
             return Err(format!("{failed} parts in a row did not pass"));
@@ -129,7 +159,12 @@ fn in_parts(
 }
 
 /// A process of its own: whatever becomes of it, the next one begins anew.
-fn part(arguments: &LongArguments, number: u64, seed: u64, directory: &Path) -> Result<(), String> {
+fn part(
+    arguments: &LongArguments,
+    number: u64,
+    seed: u64,
+    directory: &Path,
+) -> Result<bool, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut command = Command::new(this);
     command.args(["run", "--size", "part"]);
@@ -139,33 +174,69 @@ fn part(arguments: &LongArguments, number: u64, seed: u64, directory: &Path) -> 
     let status = command.args(&arguments.run).status().map_err(|error| error.to_string())?;
     // 1 is a run that did not pass; its summary says why.
     match status.code() {
-        Some(0 | 1) => Ok(()),
+        Some(0) => Ok(true),
+        Some(1) => Ok(false),
         _ => Err(format!("the part ended with {status}")),
     }
 }
 
-fn left_nothing(seed: u64, error: Option<String>) -> Summary {
-    let failure = error.unwrap_or_else(|| "the part left no summary".into());
-    Summary { seed, failure: Some(failure), ..Summary::default() }
+/// What a part has come to, by what it left and how its process ended: it passes only if both say so.
+fn judged(seed: u64, left: Option<Summary>, ran: Result<bool, String>) -> Summary {
+    let why = match (&left, ran) {
+        (_, Err(why)) => why,
+        (None, Ok(_)) => "the part left no summary".into(),
+        (Some(summary), Ok(passes)) if summary.passes != passes => {
+            format!("its summary and its exit code differ: {} and {passes}", summary.passes)
+        }
+        (Some(summary), Ok(_)) => return summary.clone(),
+    };
+    let mut summary = left.unwrap_or_default();
+    (summary.seed, summary.passes) = (seed, false);
+    summary.failure.get_or_insert(why);
+    summary
+}
+
+/// What a program says of its version, and a hash of its file.
+fn identity(program: &Path) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", program.display());
+    let mut hasher = DefaultHasher::new();
+    fs::read(program).map_err(failed)?.hash(&mut hasher);
+    let said = Command::new(program).arg("--version").output().map_err(failed)?;
+    let said = String::from_utf8_lossy(&said.stdout).trim().to_owned();
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    Ok(format!("{name}: {said} {:016x}", hasher.finish()))
 }
 
 fn directory(arguments: &LongArguments, number: u64) -> PathBuf {
     arguments.state.join(format!("part-{number:03}"))
 }
 
-fn read(directory: &Path) -> Option<Summary> {
-    let text = fs::read_to_string(directory.join(summary::FILE)).ok()?;
-    serde_json::from_str(&text).ok()
+fn read(path: &Path) -> Option<Summary> {
+    serde_json::from_str(&fs::read_to_string(path).ok()?).ok()
 }
 
-fn state(arguments: &LongArguments) -> Result<State, String> {
+/// What it was begun with, or is now.
+fn state(arguments: &LongArguments, programs: Vec<String>) -> Result<State, String> {
     let path = arguments.state.join(STATE);
     let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let mut state = State {
+        seed: arguments.seed.unwrap_or_default(),
+        programs,
+        part_of: humantime::format_duration(arguments.part_of).to_string(),
+        run: arguments.run.clone(),
+    };
     if let Ok(text) = fs::read_to_string(&path) {
-        return serde_json::from_str(&text).map_err(|error| failed(&error));
+        let begun: State = serde_json::from_str(&text).map_err(|error| failed(&error))?;
+        state.seed = arguments.seed.unwrap_or(begun.seed);
+        if state != begun {
+            return Err(failed(&format!(
+                "it was begun as something else, and its parts cannot be added up with others: name another \
+                 --state, or remove it\n  begun with {begun:?}\n  now        {state:?}"
+            )));
+        }
+        return Ok(state);
     }
-    let state = State { seed: arguments.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000)) };
-    fs::create_dir_all(&arguments.state).map_err(|error| failed(&error))?;
+    state.seed = arguments.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000));
     let text = serde_json::to_string(&state).map_err(|error| failed(&error))?;
     fs::write(&path, text).map_err(|error| failed(&error))?;
     Ok(state)
@@ -184,13 +255,13 @@ fn keep(arguments: &LongArguments, directory: &Path, summary: &Summary) -> Resul
             }
         }
     }
-    // A part is over when its summary is there.
-    let text = serde_json::to_string_pretty(summary).map_err(|error| error.to_string())?;
-    fs::write(directory.join(summary::FILE), text + "\n").map_err(failed)
+    // A part is over when this is there.
+    summary::write(&directory.join(PART), summary)
 }
 
 fn parts(arguments: &LongArguments) -> impl Iterator<Item = (u64, Summary)> {
-    (1..=arguments.parts).map_while(|number| Some((number, read(&directory(arguments, number))?)))
+    (1..=arguments.parts)
+        .map_while(|number| Some((number, read(&directory(arguments, number).join(PART))?)))
 }
 
 fn total(arguments: &LongArguments) -> Total {
@@ -212,6 +283,9 @@ impl Total {
         self.hours += part.seconds / 3600.0;
         self.cycles += part.cycles;
         self.faults += part.faults;
+        for (kind, times) in &part.kinds {
+            *self.kinds.entry(kind.clone()).or_default() += times;
+        }
         self.zombies += part.zombies;
         self.acknowledged += part.acknowledged;
         self.repeats += part.repeats;
@@ -241,14 +315,17 @@ fn write_up(arguments: &LongArguments) -> Result<String, String> {
     }
     let Total { passed, failed, hours, cycles, faults, zombies, acknowledged, .. } = &total;
     let Total { repeats, replayed, doubt_applied, doubt_absent, .. } = &total;
-    let Total { looks, looked_at, violations, .. } = &total;
+    let Total { looks, looked_at, violations, kinds, .. } = &total;
+    let kinds: Vec<_> = kinds.iter().map(|(kind, times)| format!("{kind} {times}")).collect();
     let _ = writeln!(
         text,
         "\n{passed} parts passed ({hours:.1} hours), {failed} did not. Of those that passed: {cycles} crashes and \
          cuts among {faults} faults, {zombies} backends that went on when they had been given up; {acknowledged} \
          transfers acknowledged, {repeats} requests for an id sent before, {replayed} answers told again; of the \
          ids in doubt {doubt_applied} had been applied and {doubt_absent} had never run; {looks} snapshots \
-         meanwhile; {looked_at} things held against a predicate. Violations, of all parts: {violations}."
+         meanwhile; {looked_at} things held against a predicate. Violations, of all parts: {violations}.\n\n\
+         Faults by kind, of parts that passed: {}.",
+        kinds.join(", ")
     );
     let write = |name: &str, text: &str| {
         let path = arguments.state.join(name);
@@ -281,12 +358,19 @@ mod tests {
         fs::create_dir_all(directory).unwrap();
         fs::write(directory.join("history.jsonl"), "much").unwrap();
         fs::write(directory.join("report.md"), "little").unwrap();
-        let text = serde_json::to_string(summary).unwrap();
-        fs::write(directory.join(summary::FILE), text).unwrap();
+        summary::write(&directory.join(summary::FILE), summary).unwrap();
+    }
+
+    fn in_parts(
+        arguments: &LongArguments,
+        run: impl FnMut(u64, u64, &Path) -> Result<bool, String>,
+    ) -> Result<bool, String> {
+        super::in_parts(arguments, vec!["giro 1".into()], run)
     }
 
     fn passed(seed: u64) -> Summary {
-        Summary { passes: true, seed, cycles: 40, acknowledged: 600, ..Summary::default() }
+        let kinds = [("promote-standby".to_owned(), 3)].into();
+        Summary { passes: true, seed, cycles: 40, kinds, acknowledged: 600, ..Summary::default() }
     }
 
     #[test]
@@ -298,16 +382,18 @@ mod tests {
             assert!(!directory.exists(), "what was left half done is gone");
             seeds.push(seed);
             leave(directory, &passed(seed));
-            Ok(())
+            Ok(true)
         };
-        // Somebody has stopped it in its second part.
-        leave(&directory(&arguments, 1), &passed(7));
-        fs::create_dir_all(directory(&arguments, 2)).unwrap();
+        // Somebody has stopped it in its second part, just before that was judged.
+        fs::create_dir_all(directory(&arguments, 1)).unwrap();
+        summary::write(&directory(&arguments, 1).join(PART), &passed(7)).unwrap();
+        leave(&directory(&arguments, 2), &passed(8));
         assert_eq!(in_parts(&arguments, &mut part), Ok(true));
         assert_eq!(in_parts(&arguments, &mut part), Ok(true));
         assert_eq!(seeds, [8, 9], "40 cycles each, of 100");
         let total = total(&arguments);
         assert_eq!((total.passed, total.cycles, total.acknowledged), (3, 120, 1800));
+        assert_eq!(total.kinds["promote-standby"], 9);
         let second = directory(&arguments, 2);
         assert!(!second.join("history.jsonl").exists() && second.join("report.md").exists());
     }
@@ -320,17 +406,20 @@ mod tests {
             1 => Err("killed".into()),
             2 => {
                 leave(directory, &Summary { passes: false, violations: 2, ..passed(seed) });
-                Ok(())
+                Ok(false)
             }
             _ => {
                 leave(directory, &passed(seed));
-                Ok(())
+                Ok(true)
             }
         });
         assert_eq!(ended, Ok(false));
         let total = total(&arguments);
         assert_eq!((total.passed, total.failed, total.cycles, total.violations), (3, 2, 120, 2));
-        assert_eq!(read(&directory(&arguments, 1)).unwrap().failure.as_deref(), Some("killed"));
+        assert_eq!(
+            read(&directory(&arguments, 1).join(PART)).unwrap().failure.as_deref(),
+            Some("killed")
+        );
         assert!(directory(&arguments, 2).join("history.jsonl").exists());
     }
 
@@ -343,5 +432,41 @@ mod tests {
             Err("no disk".into())
         });
         assert_eq!((ended.is_err(), parts), (true, FAILED_MAX));
+    }
+
+    #[test]
+    fn a_part_passes_only_if_its_process_says_so_too() {
+        let left = || Some(passed(3));
+        assert!(judged(3, left(), Ok(true)).passes);
+        for ran in [Ok(false), Err("SIGSEGV".into())] {
+            let summary = judged(3, left(), ran);
+            assert!(!summary.passes && summary.failure.is_some());
+        }
+        assert!(!judged(3, None, Ok(true)).passes);
+    }
+
+    #[test]
+    fn what_was_begun_as_something_else_does_not_go_on() {
+        let place = tempfile::tempdir().unwrap();
+        let arguments = arguments(place.path());
+        let programs = || vec!["giro 1".to_owned()];
+        let begun = state(&arguments, programs()).unwrap();
+        let anything = LongArguments { seed: None, ..arguments.clone() };
+        assert_eq!(state(&anything, programs()), Ok(begun));
+        assert!(state(&arguments, vec!["giro 2".into()]).unwrap_err().contains("giro 2"));
+        let other = LongArguments { run: vec!["--rate".into(), "9".into()], ..arguments };
+        assert!(state(&other, programs()).unwrap_err().contains("--rate"));
+    }
+
+    #[test]
+    fn parts_that_failed_before_do_not_end_what_goes_on() {
+        let place = tempfile::tempdir().unwrap();
+        let arguments = arguments(place.path());
+        assert!(in_parts(&arguments, |_, _, _| Err("no disk".into())).is_err());
+        let ended = in_parts(&arguments, |_, seed, directory| {
+            leave(directory, &passed(seed));
+            Ok(true)
+        });
+        assert_eq!((ended, total(&arguments).passed), (Ok(false), 3));
     }
 }

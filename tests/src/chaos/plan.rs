@@ -86,13 +86,18 @@ pub struct RunPlan {
 }
 
 impl RunArguments {
+    /// The server's program.
+    pub(super) fn giro(&self) -> Result<PathBuf, String> {
+        let giro = self.giro.clone().map_or_else(beside, Ok)?;
+        giro.canonicalize().map_err(|error| format!("{}: {error}", giro.display()))
+    }
+
     /// With what is not given, or what is wrong with it.
     pub fn plan(self) -> Result<RunPlan, String> {
         let size = self.size;
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000));
         let servers = self.servers.unwrap_or(2);
-        let giro = self.giro.map_or_else(beside, Ok)?;
-        let giro = giro.canonicalize().map_err(|error| format!("{}: {error}", giro.display()))?;
+        let giro = self.giro()?;
         let (until, rate, cold) = match size {
             Size::Short => (Until::Seconds(6.0), 200.0, 50),
             Size::Ci => (Until::Cycles(40), 400.0, 500),

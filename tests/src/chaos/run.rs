@@ -10,6 +10,7 @@
 //! never a pass.
 
 use super::alarm::Alarm;
+use super::lock::{self, Lock};
 use super::looks::{LOOKS, Looked, Looking};
 use super::plan::RunPlan;
 use super::recorder::{Lines, Recorder};
@@ -56,6 +57,7 @@ pub(super) struct Storm {
 /// Giro is in the summary.
 pub async fn run(plan: RunPlan) -> Result<Summary, String> {
     let directory = plan.out.clone();
+    let _lock = Lock::take(&directory)?;
     fresh(&directory)?;
     eprintln!("seed {}, in {}", plan.seed, directory.display());
     let began = Instant::now();
@@ -205,12 +207,21 @@ fn looks_url(stage: &Stage) -> String {
     }
 }
 
+/// Without what an older run has left, whose directory it is then.
 fn fresh(directory: &Path) -> Result<(), String> {
     let failed = |error| format!("{}: {error}", directory.display());
-    if directory.join(summary::FILE).exists() || directory.join(facts::FILE).exists() {
-        fs::remove_dir_all(directory).map_err(failed)?;
+    if !directory.join(summary::FILE).exists() && !directory.join(facts::FILE).exists() {
+        return Ok(());
     }
-    fs::create_dir_all(directory).map_err(failed)
+    for entry in fs::read_dir(directory).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        match path.is_dir() {
+            true => fs::remove_dir_all(&path).map_err(failed)?,
+            false if path.ends_with(lock::FILE) => {}
+            false => fs::remove_file(&path).map_err(failed)?,
+        }
+    }
+    Ok(())
 }
 
 /// What servers and PostgreSQL have logged, for whoever has to find out what went wrong.
@@ -260,9 +271,11 @@ fn write_up(
     if let Some(verdict) = verdict {
         write("verdict.json", json(verdict)?)?;
     }
-    write(summary::FILE, json(summary)?)?;
+    report::write(directory, summary, timeline, verdict)?;
+    // Whoever finds it finds the rest as well.
+    summary::write(&directory.join(summary::FILE), summary)?;
     say(directory, summary, verdict);
-    report::write(directory, summary, timeline, verdict)
+    Ok(())
 }
 
 fn say(directory: &Path, summary: &Summary, verdict: Option<&Verdict>) {

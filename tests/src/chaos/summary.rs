@@ -7,6 +7,9 @@ use super::timeline::{Outcome, Timeline};
 use super::workload::Resolved;
 use giro_checker::Verdict;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 pub(super) const FILE: &str = "summary.json";
 
@@ -24,6 +27,8 @@ pub struct Summary {
     pub seconds: f64,
     /// Faults, each from its begin to its end.
     pub faults: u64,
+    /// The same, by name.
+    pub kinds: BTreeMap<String, u64>,
     /// Crashes and cuts that hit a batch.
     pub cycles: u64,
     /// Backends that hung, and went on when they had been given up.
@@ -64,6 +69,15 @@ pub struct Summary {
     pub gates: Vec<(String, f64)>,
 }
 
+/// Writes a small file whose presence says something: it is there with all of its text, or not at all.
+pub(super) fn write(path: &Path, summary: &Summary) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let text = serde_json::to_string_pretty(summary).map_err(|error| failed(&error))?;
+    let new = path.with_extension("new");
+    fs::write(&new, text + "\n").map_err(|error| failed(&error))?;
+    fs::rename(&new, path).map_err(|error| failed(&error))
+}
+
 impl Summary {
     pub(super) fn new(
         plan: &RunPlan,
@@ -97,6 +111,7 @@ impl Summary {
         let Storm { weather, sent, resolved, looked, goodput, back_seconds } = storm;
         (self.faults, self.cycles, self.zombies) =
             (weather.faults, weather.cycles, weather.zombies);
+        self.kinds = weather.kinds.clone();
         (self.requests, self.repeats) = (sent.requests, sent.repeats);
         (self.left, self.late) = (sent.left, sent.late);
         (self.resolved, self.looked) = (*resolved, *looked);

@@ -7,6 +7,7 @@ use super::workload::Workload;
 use crate::nemesis::{Fault, Mix, Period, Wound};
 use fastrand::Rng;
 use giro_checker::history::{FAULTS, FaultSpan};
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -22,10 +23,12 @@ const CALM_MAX: Duration = Duration::from_secs(10);
 const FAULTS_MAX: u64 = 20;
 
 /// What happened.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Weather {
     /// Faults.
     pub(super) faults: u64,
+    /// The same, by name.
+    pub(super) kinds: BTreeMap<String, u64>,
     /// Crashes and cuts that hit a batch.
     pub(super) cycles: u64,
     /// Batches that hung while their server was seen to give their session up, and could then go on.
@@ -67,6 +70,7 @@ impl Forecast<'_> {
             while let Some(fault) = open.pop() {
                 let (span, zombie) = self.heal(fault).await?;
                 weather.faults += 1;
+                *weather.kinds.entry(span.fault.clone()).or_default() += 1;
                 weather.cycles += u64::from(span.crash_or_cut);
                 weather.zombies += u64::from(zombie && alone);
                 self.say(&span, weather.cycles);

@@ -52,7 +52,8 @@ impl Counting {
 
     /// Batches of which servers do not know what became of them, because their session ended.
     pub(super) async fn cut_off(stage: &Stage) -> Self {
-        Self::begin(stage, "giro_unknown_total", r#"cause="session""#).await
+        let labels = r#"cause="session",function="apply_transfers""#;
+        Self::begin(stage, "giro_unknown_total", labels).await
     }
 
     async fn begin(stage: &Stage, metric: &'static str, labels: &'static str) -> Self {
