@@ -4,6 +4,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use giro_tests::chaos::{self, CheckArguments, LongArguments, RunArguments, proxy_command};
 use giro_tests::nemesis::Fault;
 use std::process::ExitCode;
+use tokio::signal::unix::{SignalKind, signal};
 
 /// Breaks a Giro on a PostgreSQL of its own in every way there is, and says whether a promise broke.
 #[derive(Parser)]
@@ -44,7 +45,24 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn run(arguments: RunArguments) -> Result<bool, String> {
-    Ok(chaos::run(arguments.plan()?).await?.passes)
+    let plan = arguments.plan()?;
+    // Whatever has begun is undone as it is dropped: halted processes go on, groups and disks are removed.
+    tokio::select! {
+        biased; // it listens before anything begins
+        signal = stopped() => Err(format!("the storm is broken off by {}", signal?)),
+        summary = chaos::run(plan) => Ok(summary?.passes),
+    }
+}
+
+/// Waits for a signal that ends this program.
+async fn stopped() -> Result<&'static str, String> {
+    let listen = |kind| signal(kind).map_err(|error| format!("signals: {error}"));
+    let (mut interrupt, mut terminate) =
+        (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+    Ok(tokio::select! {
+        _ = interrupt.recv() => "SIGINT",
+        _ = terminate.recv() => "SIGTERM",
+    })
 }
 
 #[tokio::main]
