@@ -29,6 +29,7 @@ pub(super) async fn write(directory: &Path, plan: &RunPlan, stage: &Stage) -> Re
         "servers": plan.stage.servers,
         "standby": plan.stage.standby,
         "faults": plan.faults.iter().copied().map(name).collect::<Vec<_>>(),
+        "left_out": plan.left_out,
         "until": plan.until,
         "rate": plan.load.rate,
         "arrivals": format!("{:?}", plan.load.arrivals),

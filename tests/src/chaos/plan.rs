@@ -6,6 +6,7 @@ use crate::nemesis::Fault;
 use clap::ValueEnum;
 use giro_checker::Gates;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -70,12 +71,16 @@ pub(super) enum Until {
     Cycles(u64),
 }
 
+/// Faults that were asked for as part of a group and cannot happen here, and why.
+pub(super) type LeftOut = BTreeMap<String, String>;
+
 /// What a run is.
 #[derive(Debug, Clone)]
 pub struct RunPlan {
     pub(super) stage: StagePlan,
     pub(super) load: WorkloadPlan,
     pub(super) faults: Vec<Fault>,
+    pub(super) left_out: LeftOut,
     pub(super) until: Until,
     pub(super) gates: Gates,
     pub(super) size: Size,
@@ -108,7 +113,8 @@ impl RunArguments {
             (None, Some(cycles)) => Until::Cycles(cycles),
             (None, None) => until,
         };
-        let faults = faults(&self.faults, self.standby, &Lacks::lacks)?;
+        let (faults, left_out) = faults(&self.faults, self.standby, &Lacks::lacks)?;
+        may_be_left_out(&left_out, std::env::var("CI").as_deref() == Ok("true"))?;
         let out = self.out.unwrap_or_else(|| PathBuf::from(format!("target/chaos/{seed}")));
         let gates = gates(size, until, &faults);
         let (environment, postgres) = (Vec::new(), Vec::new());
@@ -132,6 +138,7 @@ impl RunArguments {
                 cold,
             },
             faults,
+            left_out,
             until,
             gates,
             size,
@@ -170,18 +177,19 @@ fn faults(
     names: &[String],
     standby: bool,
     lacks: &dyn Fn(Fault) -> Option<String>,
-) -> Result<Vec<Fault>, String> {
-    let mut faults = Vec::new();
+) -> Result<(Vec<Fault>, LeftOut), String> {
+    let (mut faults, mut left_out) = (Vec::new(), LeftOut::new());
     let fits = |fault: Fault| match fault {
         fault if fault.needs_standby() => standby,
         fault => !(standby && fault.needs_small_disks()),
     };
-    let group = |is_of: &dyn Fn(Fault) -> bool| {
+    let mut group = |is_of: &dyn Fn(Fault) -> bool| {
         let all = Fault::ALL.iter().copied().filter(|fault| fits(*fault) && is_of(*fault));
         let happens = |fault: &Fault| match lacks(*fault) {
             None => true,
             Some(why) => {
                 eprintln!("without {}: {why}", name(*fault));
+                left_out.insert(name(*fault), why);
                 false
             }
         };
@@ -209,7 +217,16 @@ fn faults(
     }
     faults.sort_unstable();
     faults.dedup();
-    Ok(faults)
+    Ok((faults, left_out))
+}
+
+/// In CI a storm that is smaller than it should be is a mistake, as a test that is not done is.
+fn may_be_left_out(left_out: &LeftOut, ci: bool) -> Result<(), String> {
+    if !ci || left_out.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<_> = left_out.iter().map(|(fault, why)| format!("{fault}: {why}")).collect();
+    Err(format!("CI is true, and these faults cannot happen here: {}", all.join("; ")))
 }
 
 trait Lacks {
@@ -245,7 +262,7 @@ mod tests {
     fn faults_are_known_by_name_and_by_group() {
         let of = |names: &[&str], standby| {
             let names: Vec<_> = names.iter().map(|name| name.to_string()).collect();
-            faults(&names, standby, &|_| None)
+            faults(&names, standby, &|_| None).map(|(faults, _)| faults)
         };
         assert_eq!(of(&["kill-postgres"], false), Ok(vec![Fault::KillPostgres]));
         assert_eq!(of(&["none"], false), Ok(vec![]));
@@ -263,7 +280,11 @@ mod tests {
     fn what_cannot_happen_here_is_left_out_of_groups_and_refused_by_name() {
         let lacks = |fault: Fault| (fault == Fault::FailFsync).then(|| "no strace".to_owned());
         let of = |name: &str| faults(&[name.to_owned()], false, &lacks);
-        assert!(!of("all").unwrap().contains(&Fault::FailFsync));
+        let (all, left_out) = of("all").unwrap();
+        assert!(!all.contains(&Fault::FailFsync));
+        assert_eq!(left_out, [("fail-fsync".to_owned(), "no strace".to_owned())].into());
+        assert_eq!(may_be_left_out(&left_out, false), Ok(()));
+        assert!(may_be_left_out(&left_out, true).unwrap_err().contains("no strace"));
         assert!(of("fail-fsync").unwrap_err().contains("no strace"));
     }
 

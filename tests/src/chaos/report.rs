@@ -62,12 +62,19 @@ fn markdown(
     if let Some(failure) = &summary.failure {
         let _ = writeln!(text, "```\n{failure}\n```\n");
     }
+    if !summary.gates_missed.is_empty() {
+        let _ = writeln!(text, "Too few: {}.\n", summary.gates_missed.join("; "));
+    }
     let _ = writeln!(text, "{}\n", circumstances(directory));
     let _ = writeln!(text, "![what happened]({PICTURE})\n");
     text.push_str(&course(summary));
     text.push_str(&answers(timeline));
     text.push_str(&fault_table(faults));
+    for (fault, why) in &summary.left_out {
+        let _ = writeln!(text, "- **Without {fault}**: {why}");
+    }
     if let Some(verdict) = verdict {
+        text.push('\n');
         text.push_str(&predicates(verdict));
     }
     text
@@ -104,8 +111,8 @@ fn course(summary: &Summary) -> String {
     format!(
         "- {} requests, of which {} for an id sent before and {} whose callers left; {} could not be sent in \
          time.\n\
-         - {} faults, of which {} are crashes or cuts, and {} left a batch that went on when it had been given \
-         up.\n\
+         - {} faults, of which {} are crashes or cuts that hit a batch, and {} halted one until its session had been \
+         given up.\n\
          - {} transfers acknowledged; {} answers told what had been decided before.\n\
          - {} ids of which nobody was told what became of them: {} had been applied, {} refused, {} had never \
          run. All were resolved in {:.1} s.\n\

@@ -13,6 +13,11 @@ use std::path::Path;
 
 pub(super) const FILE: &str = "summary.json";
 
+/// A load that waits for answers sends less when it matters. So many of a hundred requests have to be sent
+/// in time.
+const SENT_PERCENT: f64 = 90.0;
+const SENT: &str = "requests sent in time, in percent";
+
 /// What a run has come to.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -29,6 +34,8 @@ pub struct Summary {
     pub faults: u64,
     /// The same, by name.
     pub kinds: BTreeMap<String, u64>,
+    /// Faults that could not happen on this machine, and why.
+    pub left_out: BTreeMap<String, String>,
     /// Crashes and cuts that hit a batch.
     pub cycles: u64,
     /// Backends that hung, and went on when they had been given up.
@@ -90,6 +97,7 @@ impl Summary {
         let mut summary = Self {
             seed: plan.seed,
             seconds,
+            left_out: plan.left_out.clone(),
             acknowledged: timeline.acknowledged,
             replayed: timeline.replayed,
             rejected: timeline.total(Outcome::Rejected),
@@ -124,7 +132,13 @@ impl Summary {
         let missed = verdict.gates.iter().filter(|gate| !gate.passes());
         self.gates_missed = missed.map(|gate| gate.name.clone()).collect();
         self.gates = verdict.gates.iter().map(|gate| (gate.name.clone(), gate.seen)).collect();
-        self.passes = self.failure.is_none() && self.looked.unbalanced == 0 && verdict.passes();
+        let sent = 100.0 * self.requests as f64 / (self.requests + self.late).max(1) as f64;
+        self.gates.push((SENT.into(), sent));
+        if sent < SENT_PERCENT {
+            self.gates_missed.push(SENT.into());
+        }
+        let holds = self.looked.unbalanced == 0 && verdict.holds();
+        self.passes = self.failure.is_none() && holds && self.gates_missed.is_empty();
     }
 }
 
@@ -135,11 +149,19 @@ mod tests {
     #[test]
     fn a_run_that_has_seen_sums_apart_does_not_pass() {
         let verdict = Verdict { predicates: Vec::new(), gates: Vec::new() };
-        let mut summary = Summary::default();
+        let mut summary = Summary { requests: 90, late: 10, ..Summary::default() };
         summary.add_verdict(&verdict);
         assert!(summary.passes);
         summary.looked.unbalanced = 1;
         summary.add_verdict(&verdict);
         assert!(!summary.passes);
+    }
+
+    #[test]
+    fn a_run_that_could_not_send_what_was_due_proves_nothing() {
+        let verdict = Verdict { predicates: Vec::new(), gates: Vec::new() };
+        let mut summary = Summary { requests: 89, late: 11, ..Summary::default() };
+        summary.add_verdict(&verdict);
+        assert!(!summary.passes && summary.gates_missed == [SENT]);
     }
 }
