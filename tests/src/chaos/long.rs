@@ -80,13 +80,13 @@ pub struct Total {
     pub failed: u64,
     /// Hours.
     pub hours: f64,
-    /// Crashes and cuts.
+    /// Crashes and cuts that hit a batch.
     pub cycles: u64,
     /// Faults of any kind.
     pub faults: u64,
     /// The same, by name.
     pub kinds: BTreeMap<String, u64>,
-    /// Backends that went on when they had been given up.
+    /// Backends that were halted in a batch until their sessions had been given up.
     pub zombies: u64,
     /// Transfers told to be applied, for the first time.
     pub acknowledged: u64,
@@ -138,7 +138,8 @@ fn in_parts(
                 {
                     break;
                 }
-                // It was stopped in the middle.
+                // It was stopped in the middle; its process may have outlived the one that began it.
+                drop(Lock::take(&directory)?);
                 let _ = fs::remove_dir_all(&directory);
                 let ran = run(number, seed + number - 1, &directory);
                 let left = read(&directory.join(summary::FILE));
@@ -320,7 +321,7 @@ fn write_up(arguments: &LongArguments) -> Result<String, String> {
     let _ = writeln!(
         text,
         "\n{passed} parts passed ({hours:.1} hours), {failed} did not. Of those that passed: {cycles} crashes and \
-         cuts among {faults} faults, {zombies} backends that went on when they had been given up; {acknowledged} \
+         cuts among {faults} faults, {zombies} backends halted in a batch until they had been given up; {acknowledged} \
          transfers acknowledged, {repeats} requests for an id sent before, {replayed} answers told again; of the \
          ids in doubt {doubt_applied} had been applied and {doubt_absent} had never run; {looks} snapshots \
          meanwhile; {looked_at} things held against a predicate. Violations, of all parts: {violations}.\n\n\

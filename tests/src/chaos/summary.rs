@@ -38,7 +38,7 @@ pub struct Summary {
     pub left_out: BTreeMap<String, String>,
     /// Crashes and cuts that hit a batch.
     pub cycles: u64,
-    /// Backends that hung, and went on when they had been given up.
+    /// Backends that were halted in a batch until their sessions had been given up.
     pub zombies: u64,
     /// Requests sent by the load.
     pub requests: u64,
