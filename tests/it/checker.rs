@@ -5,7 +5,9 @@ mod corruptions;
 mod recorder;
 mod small_run;
 
-use giro_checker::history::{Attempt, FAULTS, FaultSpan, HISTORY, SCRAPES, Scrape};
+use giro_checker::history::{
+    ACCOUNTS, Attempt, FAULTS, FaultSpan, HISTORY, Opened, SCRAPES, Scrape,
+};
 use giro_checker::{Gates, Verdict, check};
 use giro_tests::TestDatabase;
 use serde::Serialize;
@@ -14,6 +16,7 @@ use std::path::Path;
 /// What a run leaves in its directory.
 #[derive(Clone, Default)]
 struct Files {
+    accounts: Vec<Opened>,
     history: Vec<Attempt>,
     faults: Vec<FaultSpan>,
     scrapes: Vec<Scrape>,
@@ -21,6 +24,7 @@ struct Files {
 
 impl Files {
     fn write(&self, directory: &Path) {
+        write_lines(&directory.join(ACCOUNTS), &self.accounts);
         write_lines(&directory.join(HISTORY), &self.history);
         write_lines(&directory.join(FAULTS), &self.faults);
         write_lines(&directory.join(SCRAPES), &self.scrapes);

@@ -8,3 +8,7 @@ SELECT e.ledger, e.id, e.seq, 'expired'
  WHERE NOT EXISTS (SELECT FROM giro.decisions h
                     WHERE e.ledger = 1 AND h.ledger = 1 AND h.id = e.id AND h.reason IS NULL
                       AND h.flags & 2 <> 0 AND h.timeout > 0)
+UNION ALL
+SELECT s.ledger, s.id, NULL, 'an account that nobody opened'
+  FROM giro.account_state s
+ WHERE NOT EXISTS (SELECT FROM chaos_check.opened o WHERE s.ledger = 1 AND o.id = s.id)

@@ -12,3 +12,9 @@ UNION ALL
 SELECT id, seq, 'a code that nobody sent: ' || code
   FROM giro.decisions
  WHERE ledger = 1 AND reason IS NULL AND code <> 1
+UNION ALL
+SELECT s.id, NULL, 'opened with flags ' || o.flags || ' and overdraft limit ' || o.overdraft_limit
+                   || ', stored with ' || s.flags || ' and ' || s.overdraft_limit
+  FROM giro.account_state s
+  JOIN chaos_check.opened o ON s.ledger = 1 AND s.id = o.id
+ WHERE (s.flags, s.overdraft_limit) <> (o.flags, o.overdraft_limit)

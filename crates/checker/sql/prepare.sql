@@ -52,4 +52,4 @@ SELECT account, seq, version,
  WHERE ledger = 1
 WINDOW w AS (PARTITION BY account ORDER BY seq);
 
-ANALYZE chaos_check.told, chaos_check.answered, chaos_check.posting;
+ANALYZE chaos_check.opened, chaos_check.told, chaos_check.answered, chaos_check.posting;

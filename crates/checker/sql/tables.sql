@@ -1,6 +1,14 @@
--- What the predicates look at, beside the ledger itself. The history is loaded into `told`; the rest is made
+-- What the predicates look at, beside the ledger itself. The history is loaded into `told`, the
+-- accounts into `opened`; the rest is made
 -- of it and of the ledger by prepare.sql, once, because several predicates need it.
 CREATE SCHEMA chaos_check;
+
+-- The accounts that the run has opened, as it asked for them.
+CREATE UNLOGGED TABLE chaos_check.opened (
+    id              uuid    PRIMARY KEY,
+    flags           int     NOT NULL,
+    overdraft_limit numeric NOT NULL
+);
 
 -- One row an item of a request.
 CREATE UNLOGGED TABLE chaos_check.told (

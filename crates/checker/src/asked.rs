@@ -1,6 +1,6 @@
 //! The history of a run, in memory: about 150 bytes an item.
 
-use crate::history::{Answer, Applied, Asked, Attempt, Balances, Item, Told};
+use crate::history::{Answer, Applied, Asked, Attempt, Balances, Item, Opened, Told};
 use crate::model::STICKY;
 use crate::model::transfer::LINKED;
 use std::collections::BTreeSet;
@@ -9,6 +9,8 @@ use std::sync::Arc;
 /// What callers asked and were told.
 #[derive(Default)]
 pub(crate) struct History {
+    /// The accounts, as they were opened.
+    pub(crate) opened: Vec<Opened>,
     /// Requests for transfers, in the order of the file.
     pub(crate) requests: Vec<Request>,
     /// Their items.

@@ -3,6 +3,7 @@
 //! | file | a line is |
 //! | --- | --- |
 //! | `history.jsonl` | an [`Attempt`]: a request, and what its caller was told |
+//! | `accounts.jsonl` | an [`Opened`] account |
 //! | `faults.jsonl` | a [`FaultSpan`] |
 //! | `scrapes.jsonl` | a [`Scrape`] of a server's metrics |
 //!
@@ -15,6 +16,8 @@ use std::collections::BTreeMap;
 
 /// The files of a run.
 pub const HISTORY: &str = "history.jsonl";
+/// See [`Opened`].
+pub const ACCOUNTS: &str = "accounts.jsonl";
 /// See [`FaultSpan`].
 pub const FAULTS: &str = "faults.jsonl";
 /// See [`Scrape`].
@@ -149,6 +152,18 @@ pub struct Balances {
     pub credits_pending: u64,
     /// Credited for good.
     pub credits_posted: u64,
+}
+
+/// An account that the run has opened, as it was asked for. Its code is 1, and it is of the one [`LEDGER`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Opened {
+    /// Its id.
+    pub id: u64,
+    /// Bits, as in [`model::account`].
+    pub flags: u32,
+    /// Loosens its limit.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub overdraft_limit: u64,
 }
 
 /// A fault from its first effect to the end of its healing.

@@ -1,8 +1,8 @@
 //! Reads the history of a run into memory, and into the database beside the ledger.
 
 use crate::asked::History;
-use crate::files::each_line;
-use crate::history::{Answer, Asked, Attempt, HISTORY, Item, Told};
+use crate::files::{each_line, lines};
+use crate::history::{ACCOUNTS, Answer, Asked, Attempt, HISTORY, Item, Opened, Told};
 use crate::model::transfer::{POST_PENDING, VOID_PENDING};
 use crate::session::Session;
 use crate::{CheckError, history};
@@ -15,8 +15,31 @@ use tokio::task::spawn_blocking;
 /// Bytes of one piece on the way to the database.
 const PIECE: usize = 1 << 16;
 
-/// Loads the history; `session` has the tables already.
+/// Loads the history, and the accounts that it began with; `session` has the tables already.
 pub(crate) async fn load(directory: &Path, session: &Session) -> Result<History, CheckError> {
+    let opened = open(directory, session).await?;
+    let mut history = transfers(directory, session).await?;
+    history.opened = opened;
+    Ok(history)
+}
+
+async fn open(directory: &Path, session: &Session) -> Result<Vec<Opened>, CheckError> {
+    let opened: Vec<Opened> = lines(&directory.join(ACCOUNTS))?;
+    let mut text = BytesMut::new();
+    for Opened { id, flags, overdraft_limit } in &opened {
+        let written =
+            uuid(&mut text, Some(*id)).and_then(|()| writeln!(text, "{flags}\t{overdraft_limit}"));
+        written.expect("a buffer takes everything");
+    }
+    // All of them are one piece: the channel has room for it.
+    let (pieces, rows) = mpsc::channel(1);
+    let sent = pieces.try_send(text.freeze());
+    drop((pieces, sent));
+    session.copy_in("load the accounts", "chaos_check.opened", rows).await?;
+    Ok(opened)
+}
+
+async fn transfers(directory: &Path, session: &Session) -> Result<History, CheckError> {
     let (pieces, rows) = mpsc::channel(16);
     let path = directory.join(HISTORY);
     let read = spawn_blocking(move || read(path, &pieces));
@@ -104,6 +127,5 @@ fn escaped(rows: &mut BytesMut, text: &str) -> std::fmt::Result {
 pub(crate) fn sides(
     directory: &Path,
 ) -> Result<(Vec<history::FaultSpan>, Vec<history::Scrape>), CheckError> {
-    use crate::files::lines;
     Ok((lines(&directory.join(history::FAULTS))?, lines(&directory.join(history::SCRAPES))?))
 }

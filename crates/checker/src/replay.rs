@@ -5,7 +5,7 @@
 //! trace has no place in the order; `answers` judges it.
 
 use crate::asked::History;
-use crate::history::LEDGER;
+use crate::history::{LEDGER, Opened};
 use crate::model::account::{CREDITS_MUST_NOT_EXCEED_DEBITS, DEBITS_MUST_NOT_EXCEED_CREDITS};
 use crate::model::transfer::{LINKED, POST_PENDING, VOID_PENDING};
 use crate::model::{Applied, Judgement, Key, Model, NewAccount, Transfer};
@@ -23,7 +23,7 @@ pub(crate) fn check(timeline: &Timeline<'_>) -> (Predicate, Model) {
         "The model, given everything in the order of seq, decides the same and ends with the same accounts.",
     );
     let (history, stored) = (timeline.history, timeline.stored);
-    let model = accounts(stored);
+    let model = accounts(history);
     let mut replay = Replay { history, stored, model, predicate, chains: chains(history) };
     for row in &stored.foreign {
         replay.predicate.holds_if(false, || format!("of no run: {row}"));
@@ -50,18 +50,18 @@ struct Replay<'a> {
     chains: Vec<(u64, Range<u32>)>,
 }
 
-/// The accounts as they began.
-fn accounts(stored: &Stored) -> Model {
-    let account = |account: &crate::stored::Account| NewAccount {
+/// The accounts as they were opened.
+fn accounts(history: &History) -> Model {
+    let account = |account: &Opened| NewAccount {
         id: account.id.into(),
         ledger: LEDGER,
         code: 1,
         flags: account.flags & LIMITS,
-        overdraft_limit: account.overdraft_limit,
+        overdraft_limit: account.overdraft_limit.into(),
         ..NewAccount::default()
     };
     let mut model = Model::default();
-    let accounts: Vec<_> = stored.accounts.values().map(account).collect();
+    let accounts: Vec<_> = history.opened.iter().map(account).collect();
     model.create_request(0, &accounts);
     model
 }
@@ -196,10 +196,12 @@ impl Replay<'_> {
     }
 
     fn compare_accounts(&mut self) {
-        let mut accounts: Vec<_> = self.stored.accounts.values().collect();
-        accounts.sort_unstable_by_key(|account| account.id);
-        for account in accounts {
-            let model = &self.model.accounts[&key(account.id)];
+        for Opened { id, .. } in &self.history.opened {
+            let Some(account) = self.stored.accounts.get(id) else {
+                self.predicate.holds_if(false, || format!("account {id} was opened, and is lost"));
+                continue;
+            };
+            let model = &self.model.accounts[&key(*id)];
             let (now, stored) = (&model.balances, &account.balances);
             let expected =
                 [now.debits_pending, now.debits_posted, now.credits_pending, now.credits_posted];
@@ -211,7 +213,7 @@ impl Replay<'_> {
             ];
             let agrees = expected == found.map(u128::from) && model.version == stored.version;
             self.predicate.holds_if(agrees, || {
-                let (version, id) = (stored.version, account.id);
+                let version = stored.version;
                 let of_model = model.version;
                 format!("account {id}: {found:?}, version {version}; by the model {expected:?}, version {of_model}")
             });

@@ -47,8 +47,6 @@ pub(crate) struct Expiration {
 
 pub(crate) struct Account {
     pub(crate) id: u64,
-    pub(crate) flags: u32,
-    pub(crate) overdraft_limit: u128,
     pub(crate) balances: Balances,
 }
 
@@ -84,7 +82,7 @@ impl Stored {
         };
         session.copy_out("read the expirations", &query, take).await?;
         let query = format!(
-            "SELECT id, flags, overdraft_limit, version, debits_pending, debits_posted,
+            "SELECT id, version, debits_pending, debits_posted,
                     credits_pending, credits_posted
                FROM giro.account_state WHERE ledger = {LEDGER}"
         );
@@ -202,8 +200,6 @@ fn account(row: &str) -> Option<Account> {
     let mut columns = Columns(row.split('\t'));
     Some(Account {
         id: columns.id()?,
-        flags: columns.number()?,
-        overdraft_limit: columns.number()?,
         balances: Balances {
             version: columns.number()?,
             debits_pending: columns.number()?,

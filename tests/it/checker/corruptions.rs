@@ -57,6 +57,14 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
                 NULL, NULL, 'exceeds_credits' FROM giro.decisions WHERE id = id(40)";
     "a hold is released that does not expire" is found by "C4":
         "INSERT INTO giro.expirations SELECT ledger, id, seq + 1, now() FROM giro.decisions WHERE id = id(28)";
+    "an account that nobody opened" is found by "C4":
+        "INSERT INTO giro.account_state
+         SELECT (jsonb_populate_record(s, jsonb_build_object('id', id(77)))).*
+           FROM giro.account_state s WHERE id = id(9)";
+    "a limit is loosened" is found by "C5":
+        "UPDATE giro.account_state SET overdraft_limit = overdraft_limit + 1 WHERE id = id(3)";
+    "a limit is taken away" is found by "C5":
+        "UPDATE giro.account_state SET flags = flags & ~2 WHERE id = id(2)";
     "an amount is altered" is found by "C5":
         "UPDATE giro.decisions SET amount = amount + 1 WHERE id = id(18)";
     "what was left out of a post is not the hold's" is found by "C5":
@@ -66,7 +74,7 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
     "a limit is breached in the middle of history" is found by "C6":
         "UPDATE giro.account_balances SET credits_posted = 59 WHERE account = id(2) AND version = 2";
     "the mirrored limit is breached" is found by "C6":
-        "UPDATE giro.account_state SET overdraft_limit = 99 WHERE id = id(3)";
+        "UPDATE giro.account_balances SET credits_posted = 108 WHERE account = id(3) AND version = 2";
     "money is created" is found by "C7":
         "UPDATE giro.account_state SET credits_posted = credits_posted + 1000 WHERE id = id(4)";
     "a balance drifts" is found by "C8":
@@ -136,7 +144,9 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
             files.history.push(Attempt { caller: 2, server: 0, inv, ret, asked, answer });
         };
     "a limit was not applied" is found by "C13":
-        "UPDATE giro.account_state SET flags = flags | 2 WHERE id = id(1)";
+        "UPDATE giro.account_state SET flags = flags | 2 WHERE id = id(1)",
+        |files| files.accounts[0].flags |= 2;
+    "an account is lost" is found by "C13": "DELETE FROM giro.account_state WHERE id = id(9)";
     "a hold is released before its time" is found by "C13":
         "UPDATE giro.decisions SET timeout = 1000000 WHERE id = id(24)";
     "a hold is posted after its time" is found by "C13":

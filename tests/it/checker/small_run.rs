@@ -2,7 +2,11 @@
 
 use super::Files;
 use super::recorder::Recorder;
-use giro_checker::history::{Answer, FaultSpan, Item, Told};
+use giro_checker::history::{Answer, FaultSpan, Item, Opened, Told};
+use giro_checker::model::account::{
+    CREDITS_MUST_NOT_EXCEED_DEBITS, DEBITS_MUST_NOT_EXCEED_CREDITS, FLAG_NAMES, HISTORY,
+};
+use giro_checker::model::names;
 use giro_checker::model::transfer::{LINKED, PENDING, POST_PENDING, VOID_PENDING};
 use giro_tests::{TestDatabase, TestServer, eventually};
 use serde_json::json;
@@ -15,7 +19,8 @@ const ACCOUNTS: u64 = 9;
 pub(super) async fn small_run() -> (Files, TestDatabase) {
     let server = TestServer::start().await;
     let accounts: Vec<_> = (1..=ACCOUNTS).map(account).collect();
-    assert_eq!(server.client.post("/accounts", &json!(accounts)).await.status, 200);
+    let to_create: Vec<_> = accounts.iter().map(to_create).collect();
+    assert_eq!(server.client.post("/accounts", &json!(to_create)).await.status, 200);
     let mut run = Recorder::new(&server);
     plain(&mut run).await;
     holds(&mut run, &server).await;
@@ -35,17 +40,21 @@ pub(super) async fn small_run() -> (Files, TestDatabase) {
         in_flight: 2,
     }];
     let history = run.history;
-    (Files { history, faults, scrapes }, server.stop().await.1)
+    (Files { accounts, history, faults, scrapes }, server.stop().await.1)
 }
 
-fn account(id: u64) -> serde_json::Value {
-    match id {
-        2 => json!({"id": id, "flags": ["history", "debits_must_not_exceed_credits"]}),
-        3 => json!({
-            "id": id, "flags": ["history", "credits_must_not_exceed_debits"], "overdraft_limit": 100
-        }),
-        _ => json!({"id": id, "flags": ["history"]}),
-    }
+fn account(id: u64) -> Opened {
+    let (limit, overdraft_limit) = match id {
+        2 => (DEBITS_MUST_NOT_EXCEED_CREDITS, 0),
+        3 => (CREDITS_MUST_NOT_EXCEED_DEBITS, 100),
+        _ => (0, 0),
+    };
+    Opened { id, flags: HISTORY | limit, overdraft_limit }
+}
+
+fn to_create(account: &Opened) -> serde_json::Value {
+    let Opened { id, flags, overdraft_limit } = account;
+    json!({"id": id, "flags": names(*flags, FLAG_NAMES), "overdraft_limit": overdraft_limit})
 }
 
 async fn plain(run: &mut Recorder<'_>) {

@@ -9,7 +9,8 @@ use clap::Parser;
 use fastrand::Rng;
 use futures_util::StreamExt;
 use giro_checker::history::{
-    Answer, Applied, Asked, Attempt, Balances, HISTORY, Item, LEDGER, Told,
+    ACCOUNTS as OPENED, Answer, Applied, Asked, Attempt, Balances, HISTORY, Item, LEDGER, Opened,
+    Told,
 };
 use giro_checker::model::transfer::{LINKED, PENDING, POST_PENDING, VOID_PENDING};
 use giro_checker::model::{self, Judgement, Model, NewAccount, Transfer, account};
@@ -33,6 +34,7 @@ struct Arguments {
 
 const HOT: u64 = 32;
 const ACCOUNTS: u64 = 10_000;
+const OVERDRAFT: u64 = 1000;
 /// Requests in a batch.
 const BATCH: u64 = 50;
 const PIECE: usize = 1 << 16;
@@ -53,6 +55,7 @@ async fn main() {
     let directory = tempfile::tempdir().expect("a directory");
     let began = Instant::now();
     fill(&database, directory.path(), transfers).await;
+    write_accounts(&directory.path().join(OPENED)).expect("the accounts are written");
     for sides in ["faults.jsonl", "scrapes.jsonl"] {
         File::create(directory.path().join(sides)).expect("a file");
     }
@@ -69,6 +72,16 @@ async fn main() {
         own - used[0],
         of_postgres - used[1]
     );
+}
+
+fn write_accounts(path: &Path) -> std::io::Result<()> {
+    let mut file = BufWriter::new(File::create(path)?);
+    for id in 1..=ACCOUNTS {
+        let account = Opened { id, flags: flags(id), overdraft_limit: OVERDRAFT };
+        serde_json::to_writer(&mut file, &account)?;
+        file.write_all(b"\n")?;
+    }
+    file.flush()
 }
 
 /// What this process has used, and PostgreSQL with all processes that have ended.
@@ -184,7 +197,7 @@ impl World {
             ledger: LEDGER,
             code: 1,
             flags: flags(id),
-            overdraft_limit: 1000,
+            overdraft_limit: OVERDRAFT.into(),
             ..NewAccount::default()
         };
         model.create_request(0, &(1..=ACCOUNTS).map(new).collect::<Vec<_>>());
@@ -220,7 +233,7 @@ impl World {
             let account = &self.model.accounts[&(LEDGER, id.into())];
             let b = account.balances;
             self.tables[3].row(format_args!(
-                "1\t{:032x}\t1\t{}\t1000\t{}\t{}\t{}\t{}\t{}\t2026-01-01\t2026-01-01",
+                "1\t{:032x}\t1\t{}\t{OVERDRAFT}\t{}\t{}\t{}\t{}\t{}\t2026-01-01\t2026-01-01",
                 id,
                 flags(id),
                 b.debits_pending,

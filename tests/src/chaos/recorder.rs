@@ -2,7 +2,7 @@
 
 use super::alarm::Alarm;
 use super::timeline::Timeline;
-use giro_checker::history::{Attempt, HISTORY};
+use giro_checker::history::{ACCOUNTS, Attempt, HISTORY, Opened};
 use serde::Serialize;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -32,6 +32,7 @@ pub(super) struct Recorder {
     clock: Clock,
     queue: mpsc::Sender<Attempt>,
     alarm: Arc<Alarm>,
+    directory: Arc<Path>,
 }
 
 /// The file behind a [`Recorder`].
@@ -48,7 +49,8 @@ impl Recorder {
         let file = File::create(directory.join(HISTORY))?;
         let (queue, attempts) = mpsc::channel(QUEUE);
         let thread = std::thread::spawn(move || write(file, attempts));
-        Ok((Self { clock: Clock(Instant::now()), queue, alarm }, HistoryFile { thread }))
+        let (clock, directory) = (Clock(Instant::now()), directory.into());
+        Ok((Self { clock, queue, alarm, directory }, HistoryFile { thread }))
     }
 
     /// Nanoseconds since the run began.
@@ -59,6 +61,12 @@ impl Recorder {
     /// For those who write elsewhere.
     pub(super) fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// Writes down which accounts the run opens.
+    pub(super) fn opens(&self, accounts: &[Opened]) -> std::io::Result<()> {
+        let mut lines = Lines::create(&self.directory.join(ACCOUNTS))?;
+        accounts.iter().try_for_each(|account| lines.add(account))
     }
 
     /// Writes an attempt down. A run whose history is not whole has failed.

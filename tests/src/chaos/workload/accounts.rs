@@ -2,7 +2,11 @@
 
 use super::zipf::Zipf;
 use fastrand::Rng;
-use giro_checker::history::Item;
+use giro_checker::history::{Item, Opened};
+use giro_checker::model::account::{
+    CREDITS_MUST_NOT_EXCEED_DEBITS, DEBITS_MUST_NOT_EXCEED_CREDITS, FLAG_NAMES, HISTORY,
+};
+use giro_checker::model::names;
 use serde_json::{Value, json};
 
 /// Has no limit, and funds everybody.
@@ -60,8 +64,8 @@ impl Accounts {
         }
     }
 
-    /// What `POST /accounts` takes, account by account.
-    pub(super) fn to_create(&self) -> Vec<Value> {
+    /// All of them, as they are to be opened.
+    pub(super) fn to_open(&self) -> Vec<Opened> {
         std::iter::once(BANK).chain(self.ids()).map(account).collect()
     }
 
@@ -97,18 +101,24 @@ fn strain(debit: u64, credit: u64) -> i32 {
     of(Limit::Debits, Limit::Credits) - of(Limit::Credits, Limit::Debits)
 }
 
-fn account(id: u64) -> Value {
+fn account(id: u64) -> Opened {
     let limit = match limit(id) {
-        Limit::None => None,
-        Limit::Debits => Some("debits_must_not_exceed_credits"),
-        Limit::Credits => Some("credits_must_not_exceed_debits"),
+        Limit::None => 0,
+        Limit::Debits => DEBITS_MUST_NOT_EXCEED_CREDITS,
+        Limit::Credits => CREDITS_MUST_NOT_EXCEED_DEBITS,
     };
-    let overdraft = [0, 0, 100][(id / 4 % 3) as usize];
-    let flags: Vec<_> = std::iter::once("history").chain(limit).collect();
-    match limit {
-        None => json!({"id": id, "flags": flags}),
-        Some(_) => json!({"id": id, "flags": flags, "overdraft_limit": overdraft}),
+    let overdraft_limit = if limit == 0 { 0 } else { [0, 0, 100][(id / 4 % 3) as usize] };
+    Opened { id, flags: HISTORY | limit, overdraft_limit }
+}
+
+/// As `POST /accounts` takes it.
+pub(super) fn to_create(account: &Opened) -> Value {
+    let Opened { id, flags, overdraft_limit } = account;
+    let mut json = json!({"id": id, "flags": names(*flags, FLAG_NAMES)});
+    if *overdraft_limit > 0 {
+        json["overdraft_limit"] = json!(overdraft_limit);
     }
+    json
 }
 
 /// What lets an account with a limit pay, or be paid.

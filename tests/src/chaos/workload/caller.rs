@@ -1,11 +1,11 @@
 //! One caller: one thing at a time.
 
-use super::accounts::Accounts;
+use super::accounts::{Accounts, to_create};
 use super::connection::{Connection, Unanswered};
 use super::request::{Manner, Request, items};
 use super::{PATIENCE, Schedule, Shared, contract};
 use crate::chaos::Target;
-use giro_checker::history::{Answer, Asked, Item, Told};
+use giro_checker::history::{ACCOUNTS, Answer, Asked, Item, Told};
 use giro_checker::model::STICKY;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -129,10 +129,13 @@ pub(super) fn is_definite(answer: &Answer) -> bool {
     }
 }
 
-/// Creates the accounts, and applies their first transfers.
+/// Writes down which accounts there are to be, creates them, and applies their first transfers.
 pub(super) async fn open_accounts(shared: &Shared, accounts: &Accounts) -> Result<(), String> {
     let target = shared.targets.borrow().first().cloned().ok_or("no server")?;
-    for some in accounts.to_create().chunks(AT_ONCE) {
+    let to_open = accounts.to_open();
+    shared.recorder.opens(&to_open).map_err(|error| format!("{ACCOUNTS}: {error}"))?;
+    let to_open: Vec<Value> = to_open.iter().map(to_create).collect();
+    for some in to_open.chunks(AT_ONCE) {
         let reply = target.client.try_post("/accounts", &json!(some)).await?;
         let all =
             reply.json.as_array().filter(|all| reply.status == 200 && all.len() == some.len());
