@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Gates {
-    /// Transfers whose caller learnt nothing, and that turned out to be applied.
+    /// Transfers whose caller learnt nothing, and that turned out to be applied by nobody else.
     pub unknown_applied: u64,
-    /// Transfers whose caller learnt nothing, and that turned out not to be there.
+    /// Transfers whose caller learnt nothing, and that turned out not to be there: another attempt that began
+    /// afterwards made them, or the first look of the final phase found nothing of them.
     pub unknown_absent: u64,
     /// Of all decisions, the percentage that are recorded rejections.
     pub rejected_percent: f64,

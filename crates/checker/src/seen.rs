@@ -1,12 +1,13 @@
 //! What a run has seen, beside what it must have seen.
 
-use crate::asked::{History, Said};
+use crate::asked::{Ask, History, Said};
 use crate::history::FaultSpan;
+use crate::stored::Decision;
 use crate::timeline::{Timeline, is_replayed};
 use crate::verdict::Gate;
 use crate::{CheckError, Gates};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
 #[derive(Deserialize, Default)]
@@ -80,7 +81,8 @@ pub(crate) fn gates(needed: &Gates, timeline: &Timeline<'_>, faults: &[FaultSpan
     ]
 }
 
-/// Ids that a caller was left in doubt about.
+/// Ids that a caller was left in doubt about, and what turned out afterwards. It counts only what the attempt
+/// in doubt can have brought about: of another content, or of no form, it could not be applied anyway.
 #[derive(Default)]
 struct Doubts {
     applied: usize,
@@ -89,26 +91,60 @@ struct Doubts {
 
 impl Doubts {
     fn of(timeline: &Timeline<'_>) -> Self {
-        let history = timeline.history;
+        let (history, stored) = (timeline.history, timeline.stored);
+        let looks = Looks::of(history);
         let mut doubts = Self::default();
         for (id, asks) in history.ids() {
+            let Some(decision) = stored.decision(id) else { continue };
             let asks = || asks.iter().map(|ask| &history.asks[*ask as usize]);
-            if !asks().any(|ask| ask.told.is_ambiguous()) {
+            let in_doubt = |ask: &&Ask| ask.told.is_ambiguous() && stored.fits(decision, &ask.item);
+            let Some(left) = asks().filter(in_doubt).map(|ask| history.request(ask).ret).min()
+            else {
                 continue;
-            }
-            let stored = timeline.stored.decision(id);
+            };
+            let is_applied = |ask: &Ask| matches!(ask.told, Said::Applied(_));
             // Who is not told of a replay has made it: then nobody that is in doubt has.
-            let made_by_others =
-                asks().any(|ask| matches!(&ask.told, Said::Applied(applied) if !applied.replayed));
-            match stored {
-                Some(decision) if decision.reason.is_none() && !made_by_others => {
-                    doubts.applied += 1;
-                }
-                Some(decision) if decision.reason.is_some() => {}
-                _ => doubts.absent += 1,
+            let made = asks().find(|ask| is_applied(ask) && !is_replayed(&ask.told));
+            let told = || looks.shown.contains(&id) || asks().any(is_applied);
+            let made_afterwards = made.is_some_and(|ask| history.request(ask).inv > left);
+            let looked_absent = looks.absent.get(&id).is_some_and(|look| *look > left);
+            if made_afterwards || looked_absent && !is_of_nothing(decision) {
+                doubts.absent += 1;
+            } else if decision.reason.is_none() && made.is_none() && told() {
+                doubts.applied += 1;
             }
         }
         doubts
+    }
+}
+
+/// It was refused, as it would have been at any time: what it is about is not there.
+fn is_of_nothing(decision: &Decision) -> bool {
+    decision.reason.as_ref().is_some_and(|reason| reason.ends_with("_not_found"))
+}
+
+/// What the final phase saw of ids before it sent them again.
+struct Looks {
+    /// They were applied.
+    shown: HashSet<u64>,
+    /// They were not decided, last at this moment.
+    absent: HashMap<u64, u64>,
+}
+
+impl Looks {
+    fn of(history: &History) -> Self {
+        let mut looks = Self { shown: HashSet::new(), absent: HashMap::new() };
+        for lookup in &history.lookups {
+            match lookup.told {
+                Some(Said::Applied(_)) => drop(looks.shown.insert(lookup.id)),
+                Some(_) => {}
+                None => {
+                    let last = looks.absent.entry(lookup.id).or_default();
+                    *last = lookup.inv.max(*last);
+                }
+            }
+        }
+        looks
     }
 }
 

@@ -1,7 +1,7 @@
 //! The ledger that a run left, in memory: about 130 bytes a decision.
 
 use crate::CheckError;
-use crate::history::{Balances, LEDGER};
+use crate::history::{Balances, Item, LEDGER};
 use crate::model::transfer::{PENDING, POST_PENDING, VOID_PENDING};
 use crate::session::Session;
 use std::collections::{BTreeSet, HashMap};
@@ -118,6 +118,22 @@ impl Stored {
     /// A hold that was made.
     pub(crate) fn hold(&self, id: u64) -> Option<&Decision> {
         self.decision(id).filter(|hold| hold.reason.is_none() && hold.flags & PENDING != 0)
+    }
+
+    /// Whether an item is what was decided of its id: what it leaves out is its hold's.
+    pub(crate) fn fits(&self, decision: &Decision, item: &Item) -> bool {
+        let resolves = item.flags & (POST_PENDING | VOID_PENDING) != 0;
+        let inherits = |sent: u64, stored: u64| sent == stored || resolves && sent == 0;
+        let all = || item.pending_id.and_then(|id| self.hold(id)).and_then(|hold| hold.amount);
+        let amount = match item.amount {
+            Some(_) => decision.amount == item.amount,
+            None => decision.reason.is_some() || decision.amount == all(),
+        };
+        (item.id, item.flags, item.pending_id, item.timeout)
+            == (decision.id, decision.flags, decision.pending_id, decision.timeout)
+            && inherits(item.debit, decision.debit)
+            && inherits(item.credit, decision.credit)
+            && amount
     }
 
     /// What an applied transfer adds to either side.

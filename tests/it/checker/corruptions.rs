@@ -192,6 +192,20 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
         "", |files| files.forget_doubts(&[50, 51, 52, 53, 58]);
     "nobody was in doubt about what was not" is found by "turned out not to be":
         "", |files| files.forget_doubts(&[54, 55, 56, 57]);
+    "those in doubt were made while they were" is found by "turned out not to be": "", |files| {
+        for id in 54..=57 {
+            let lost = files.of(id);
+            lost.ret = u64::MAX - 1;
+            let look = |attempt: &Attempt| attempt.asked == Asked::Transfer(id);
+            files.history.retain(|attempt| !look(attempt));
+        }
+    };
+    "what was in doubt could not be applied" is found by "turned out not to be": "", |files| {
+        for id in 54..=57 {
+            let Asked::Transfers(items) = &mut files.of(id).asked else { panic!("no transfer") };
+            items[0].amount = Some(0);
+        }
+    };
     "nothing was replayed" is found by "replayed": "", |files| {
         let replayed = |told: &Told| match told {
             Told::Applied(applied) => applied.replayed,
