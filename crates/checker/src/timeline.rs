@@ -37,7 +37,7 @@ impl<'a> Timeline<'a> {
         let mut when = vec![ANY_TIME; stored.decisions.len()];
         for (id, asks) in history.ids() {
             if let Some(place) = stored.place(id) {
-                when[place] = happened(history, asks, &stored.decisions[place]);
+                when[place] = happened(history, asks, stored, &stored.decisions[place]);
             }
         }
         for lookup in &history.lookups {
@@ -115,13 +115,13 @@ impl<'a> Timeline<'a> {
 }
 
 /// When a decision was made, by what those who asked for it were told.
-fn happened(history: &History, asks: &[u32], decision: &Decision) -> When {
+fn happened(history: &History, asks: &[u32], stored: &Stored, decision: &Decision) -> When {
     let mut when = When { after: u64::MAX, before: u64::MAX };
     let mut made = None;
     for place in asks {
         let ask = &history.asks[*place as usize];
         let request = history.request(ask);
-        if may_have_made(&ask.told, decision) {
+        if may_have_made(&ask.told, decision) && stored.fits(decision, &ask.item) {
             when.after = when.after.min(request.inv);
         }
         let is_final = history.is_final(*place as usize);
