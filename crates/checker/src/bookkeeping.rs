@@ -16,8 +16,12 @@
 use crate::asked::{History, Request, Said};
 use crate::history::{FaultSpan, Scrape};
 use crate::verdict::Predicate;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+/// What is asked of the metrics: a name that is not there says nothing, and least of all 0.
+const NEEDED: [&str; 4] =
+    [ECHOES, "giro_queue_items{", "giro_batches_in_flight{", "giro_transfers_total{"];
+const ECHOES: &str = "giro_unknown_total{cause=\"echo\"";
 /// Faults that give a server the reply of another call: it has to notice.
 const SHIFTING: [&str; 2] = ["shift-reply", "garble-reply"];
 const OUTCOMES: [&str; 4] = ["applied", "rejected", "not_applied", "unknown"];
@@ -25,18 +29,22 @@ const OUTCOMES: [&str; 4] = ["applied", "rejected", "not_applied", "unknown"];
 pub(crate) fn check(history: &History, scrapes: &[Scrape], faults: &[FaultSpan]) -> Predicate {
     let mut predicate = Predicate::new(
         "C16",
-        "At rest no queue holds anything, the servers count what callers were told, and no reply was another's.",
+        "At rest no queue holds anything, the servers count what callers were told, and before the first fault \
+         that swaps replies no reply was another's.",
     );
     let shifted = |fault: &&FaultSpan| SHIFTING.iter().any(|name| fault.fault.contains(name));
     let shifted = faults.iter().filter(shifted).map(|fault| fault.began).min().unwrap_or(u64::MAX);
     for scrape in scrapes.iter().filter(|scrape| scrape.at < shifted) {
-        let echo =
-            |name: &str| name.starts_with("giro_unknown_total{") && name.contains("\"echo\"");
-        let count = sum(scrape, echo);
+        let count = sum(scrape, |name| name.starts_with(ECHOES));
         predicate
             .holds_if(count == 0.0, || at(scrape, &format!("{count} replies of another call")));
     }
+    at_rest_once(history, scrapes, &mut predicate);
     for scrape in scrapes.iter().filter(|scrape| scrape.at_rest) {
+        for metric in NEEDED {
+            let is_there = scrape.values.keys().any(|name| name.starts_with(metric));
+            predicate.holds_if(is_there, || at(scrape, &format!("it has no {metric}…}}")));
+        }
         let waits = |name: &str| {
             name.starts_with("giro_queue_items{") || name.starts_with("giro_batches_in_flight{")
         };
@@ -59,6 +67,18 @@ pub(crate) fn check(history: &History, scrapes: &[Scrape], faults: &[FaultSpan])
         before = Some((*server, last.at));
     }
     predicate
+}
+
+/// Whoever was asked was looked at when everything was over.
+fn at_rest_once(history: &History, scrapes: &[Scrape], predicate: &mut Predicate) {
+    let asked = history.requests.iter().map(|request| request.server);
+    let servers: BTreeSet<u16> = asked.chain(scrapes.iter().map(|scrape| scrape.server)).collect();
+    for server in servers {
+        let is_it = |scrape: &Scrape| scrape.server == server && scrape.at_rest;
+        predicate.holds_if(scrapes.iter().any(is_it), || {
+            format!("server {server} was not looked at when it was at rest")
+        });
+    }
 }
 
 fn at(scrape: &Scrape, wrong: &str) -> String {

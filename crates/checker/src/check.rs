@@ -32,6 +32,7 @@ pub(crate) async fn run(
     let (in_sql, in_memory) = tokio::try_join!(predicates::check(session), in_memory)?;
     let mut verdict = in_memory;
     verdict.predicates.splice(0..0, in_sql);
+    verdict.gates.push(seen::looking(&verdict.predicates));
     Ok(verdict)
 }
 

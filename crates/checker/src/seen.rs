@@ -4,7 +4,7 @@ use crate::asked::{Ask, History, Said};
 use crate::history::FaultSpan;
 use crate::stored::Decision;
 use crate::timeline::{Timeline, is_replayed};
-use crate::verdict::Gate;
+use crate::verdict::{Gate, Predicate};
 use crate::{CheckError, Gates};
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -79,6 +79,21 @@ pub(crate) fn gates(needed: &Gates, timeline: &Timeline<'_>, faults: &[FaultSpan
             met_callers as f64,
         ),
     ]
+}
+
+/// What looked at nothing has shown nothing.
+pub(crate) fn looking(predicates: &[Predicate]) -> Gate {
+    let idle = predicates.iter().filter(|predicate| predicate.looked_at == 0);
+    let idle: Vec<&str> = idle.map(|predicate| &*predicate.name).collect();
+    let of_which = match &idle[..] {
+        [] => String::new(),
+        idle => format!("; nothing was there for {}", idle.join(", ")),
+    };
+    Gate {
+        name: format!("predicates that looked at something{of_which}"),
+        needed: predicates.len() as f64,
+        seen: (predicates.len() - idle.len()) as f64,
+    }
 }
 
 /// Ids that a caller was left in doubt about, and what turned out afterwards. It counts only what the attempt

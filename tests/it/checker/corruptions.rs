@@ -188,6 +188,14 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
         |files| *files.metric("giro_queue_items{batcher=\"transfers\"}") = 1.0;
     "a server was given another's reply" is found by "C16": "",
         |files| *files.metric("giro_unknown_total{cause=\"echo\",function=\"apply_transfers\"}") = 1.0;
+    "a metric has another name" is found by "C16": "", |files| {
+        let values = &mut files.scrapes[0].values;
+        values.retain(|name, _| !name.starts_with("giro_batches_in_flight{"));
+    };
+    "a server was not looked at in the end" is found by "C16":
+        "", |files| files.scrapes[0].at_rest = false;
+    "nobody has read an account" is found by "looked at something":
+        "", |files| files.history.retain(|attempt| !matches!(attempt.asked, Asked::Account(_)));
     "nobody was in doubt about what was applied" is found by "turned out to be applied":
         "", |files| files.forget_doubts(&[50, 51, 52, 53, 58]);
     "nobody was in doubt about what was not" is found by "turned out not to be":
