@@ -8,13 +8,15 @@ use crate::stored::{Decision, Stored};
 use crate::timeline::{Timeline, is_replayed};
 use crate::verdict::Predicate;
 
-/// `model` as everything that was decided has left it.
-pub(crate) fn check(timeline: &Timeline<'_>, model: &Model) -> Predicate {
+/// `model` as everything that was decided has left it; `database_refuses`: the run has items for which
+/// PostgreSQL raises an error.
+pub(crate) fn check(timeline: &Timeline<'_>, model: &Model, database_refuses: bool) -> Predicate {
     let mut predicate = Predicate::new(
         "C12",
         "Every answer is the one answer of its id, and says of it what is stored, or why nothing is.",
     );
-    let answers = Answers { history: timeline.history, stored: timeline.stored, timeline, model };
+    let (history, stored) = (timeline.history, timeline.stored);
+    let answers = Answers { history, stored, timeline, model, database_refuses };
     for (id, asks) in timeline.history.ids() {
         let place = timeline.stored.place(id);
         for ask in asks {
@@ -40,6 +42,7 @@ struct Answers<'a> {
     stored: &'a Stored,
     timeline: &'a Timeline<'a>,
     model: &'a Model,
+    database_refuses: bool,
 }
 
 impl Answers<'_> {
@@ -121,7 +124,10 @@ impl Answers<'_> {
         if when.is_some_and(|when| when.before < request.inv) {
             return Some("though its id was known to be decided".into());
         }
-        if reason == "refused_by_database" || self.meets_its_own_chain(ask) {
+        if reason == "refused_by_database" {
+            return (!self.database_refuses).then(|| "and nothing in the run makes it".into());
+        }
+        if self.meets_its_own_chain(ask) {
             return None;
         }
         let expected = self.model.refuses(i64::MAX, &item);

@@ -2,11 +2,12 @@
 
 use crate::asked::History;
 use crate::history::{FaultSpan, Scrape};
+use crate::seen::Settings;
 use crate::session::Session;
 use crate::stored::Stored;
 use crate::timeline::Timeline;
 use crate::verdict::{Predicate, Verdict};
-use crate::{CheckError, Gates, answers, bookkeeping, load, order, predicates, reads, replay};
+use crate::{CheckError, answers, bookkeeping, load, order, predicates, reads, replay};
 use crate::{resolved, seen};
 use std::path::Path;
 use tokio::task::spawn_blocking;
@@ -18,7 +19,7 @@ pub(crate) async fn run(
     session: &Session,
     url: &str,
 ) -> Result<Verdict, CheckError> {
-    let gates = Gates::of(directory)?;
+    let settings = Settings::of(directory)?;
     let (faults, scrapes) = load::sides(directory)?;
     session.run("drop an earlier check's schema", DROP).await?;
     session.run("create the schema", predicates::TABLES).await?;
@@ -26,7 +27,7 @@ pub(crate) async fn run(
     // The one keeps PostgreSQL busy, the other this process.
     let in_memory = async {
         let stored = Stored::read(&Session::open(url).await?).await?;
-        let check = move || in_memory(&history, stored, &scrapes, &faults, &gates);
+        let check = move || in_memory(&history, stored, &scrapes, &faults, &settings);
         Ok(spawn_blocking(check).await.expect("a check does not panic"))
     };
     let (in_sql, in_memory) = tokio::try_join!(predicates::check(session), in_memory)?;
@@ -42,17 +43,17 @@ fn in_memory(
     mut stored: Stored,
     scrapes: &[Scrape],
     faults: &[FaultSpan],
-    gates: &Gates,
+    settings: &Settings,
 ) -> Verdict {
     stored.index();
     let timeline = Timeline::new(history, &stored);
     let order = order::check(&timeline);
     let (replay, model) = replay::check(&timeline);
-    let answers = answers::check(&timeline, &model);
+    let answers = answers::check(&timeline, &model, settings.refused_by_database);
     drop(model);
     let reads = reads::check(&timeline);
     let resolved = resolved::check(&timeline);
     let bookkeeping = bookkeeping::check(history, scrapes, faults);
     let predicates: Vec<Predicate> = vec![order, answers, replay, reads, resolved, bookkeeping];
-    Verdict { predicates, gates: seen::gates(gates, &timeline, faults) }
+    Verdict { predicates, gates: seen::gates(&settings.gates, &timeline, faults) }
 }

@@ -10,14 +10,17 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 
+/// What the checker takes from the file `run.json` of a run.
 #[derive(Deserialize, Default)]
-struct Settings {
-    #[serde(default)]
-    gates: Gates,
+#[serde(default)]
+pub(crate) struct Settings {
+    pub(crate) gates: Gates,
+    /// The run has items for which PostgreSQL raises an error.
+    pub(crate) refused_by_database: bool,
 }
 
-impl Gates {
-    /// Those of a run: what its `run.json` says, or the usual ones.
+impl Settings {
+    /// Those of a run, or the usual ones.
     pub(crate) fn of(directory: &Path) -> Result<Self, CheckError> {
         let path = directory.join("run.json");
         if !path.exists() {
@@ -25,13 +28,8 @@ impl Gates {
         }
         let text = std::fs::read(&path);
         let text = text.map_err(|error| CheckError::Read { path: path.clone(), error })?;
-        let settings: Result<Settings, _> = serde_json::from_slice(&text);
-        let settings = settings.map_err(|error| CheckError::Line {
-            path,
-            line: error.line() as u64,
-            error,
-        })?;
-        Ok(settings.gates)
+        let settings = serde_json::from_slice(&text);
+        settings.map_err(|error| CheckError::Line { path, line: error.line() as u64, error })
     }
 }
 

@@ -121,6 +121,8 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
     };
     "a refusal is not the one of the rules" is found by "C12":
         "", |files| files.of(13).answer = refused("pending_id_must_be_absent", false);
+    "the database refuses what nothing is wrong with" is found by "C12":
+        "", |files| files.of(13).answer = refused("refused_by_database", false);
     "a hold is refused to be posted for what it is not" is found by "C12":
         "", |files| files.of(26).answer = refused("pending_transfer_already_voided", false);
     "a known id is told to be free" is found by "C12":
