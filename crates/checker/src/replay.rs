@@ -5,22 +5,28 @@
 //! trace has no place in the order; `answers` judges it.
 
 use crate::asked::History;
-use crate::history::{LEDGER, Opened};
+use crate::history::{FaultSpan, LEDGER, Opened};
 use crate::model::account::{CREDITS_MUST_NOT_EXCEED_DEBITS, DEBITS_MUST_NOT_EXCEED_CREDITS};
-use crate::model::transfer::{LINKED, POST_PENDING, VOID_PENDING};
+use crate::model::transfer::{LINKED, PENDING, POST_PENDING, VOID_PENDING};
 use crate::model::{Applied, Judgement, Key, Model, NewAccount, Transfer};
 use crate::stored::{Decision, Stored};
 use crate::timeline::Timeline;
 use crate::verdict::Predicate;
+use std::collections::HashSet;
 use std::ops::Range;
 
+/// Where a clock was wrong, nobody knows when a hold's time was over.
+const SHIFTS_CLOCK: &str = "shift-clock";
+/// So many microseconds after its time a hold is released at the latest.
+const OVERDUE: i64 = 60_000_000;
 const LIMITS: u32 = DEBITS_MUST_NOT_EXCEED_CREDITS | CREDITS_MUST_NOT_EXCEED_DEBITS;
 
 /// The verdict, and the model as everything left it.
-pub(crate) fn check(timeline: &Timeline<'_>) -> (Predicate, Model) {
+pub(crate) fn check(timeline: &Timeline<'_>, faults: &[FaultSpan]) -> (Predicate, Model) {
     let predicate = Predicate::new(
         "C13",
-        "The model, given everything in the order of seq, decides the same and ends with the same accounts.",
+        "The model, given everything in the order of seq, decides the same and ends with the same accounts; no \
+         hold is open a minute after its time.",
     );
     let (history, stored) = (timeline.history, timeline.stored);
     let model = accounts(history);
@@ -38,6 +44,9 @@ pub(crate) fn check(timeline: &Timeline<'_>) -> (Predicate, Model) {
         }
     }
     replay.compare_accounts();
+    if !faults.iter().any(|fault| fault.fault.contains(SHIFTS_CLOCK)) {
+        replay.find_overdue();
+    }
     (replay.predicate, replay.model)
 }
 
@@ -193,6 +202,28 @@ impl Replay<'_> {
             };
             format!("{id} (seq {seq}): {stored}; by the model {expected}{replayed}")
         });
+    }
+
+    /// Holds whose time was over long before the last thing that happened.
+    fn find_overdue(&mut self) {
+        let Stored { decisions, expirations, .. } = self.stored;
+        let applied = || decisions.iter().filter(|decision| decision.reason.is_none());
+        let ended: HashSet<u64> = applied()
+            .filter_map(|decision| decision.pending_id)
+            .chain(expirations.iter().map(|expiration| expiration.id))
+            .collect();
+        let decided = decisions.iter().map(|decision| decision.at);
+        let end = decided.chain(expirations.iter().map(|expiration| expiration.at)).max();
+        let Some(end) = end else { return };
+        for hold in applied().filter(|hold| hold.flags & PENDING != 0 && hold.timeout > 0) {
+            let timeout = i64::try_from(hold.timeout).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+            let over = hold.at.saturating_add(timeout);
+            let is_overdue = over < end - OVERDUE && !ended.contains(&hold.id);
+            self.predicate.holds_if(!is_overdue, || {
+                let seconds = (end - over) / 1_000_000;
+                format!("hold {} is open {seconds} s after its time", hold.id)
+            });
+        }
     }
 
     fn compare_accounts(&mut self) {

@@ -153,6 +153,8 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
         "UPDATE giro.decisions SET timeout = 1000000 WHERE id = id(24)";
     "a hold is posted after its time" is found by "C13":
         "UPDATE giro.decisions SET timeout = 1, created_at = created_at - interval '1 minute' WHERE id = id(20)";
+    "a hold is open long after its time" is found by "C13":
+        "UPDATE giro.decisions SET timeout = 1, created_at = created_at - interval '2 minutes' WHERE id = id(28)";
     "half of a chain is refused" is found by "C13":
         "UPDATE giro.decisions SET reason = 'exceeds_credits' WHERE id = id(31)";
     "a read is stale" is found by "C14": "", |files| {
