@@ -30,7 +30,8 @@ pub(crate) fn check(timeline: &Timeline<'_>, faults: &[FaultSpan]) -> (Predicate
     );
     let (history, stored) = (timeline.history, timeline.stored);
     let model = accounts(history);
-    let mut replay = Replay { history, stored, model, predicate, chains: chains(history) };
+    let mut replay =
+        Replay { timeline, history, stored, model, predicate, chains: chains(history) };
     for row in &stored.foreign {
         replay.predicate.holds_if(false, || format!("of no run: {row}"));
     }
@@ -51,6 +52,7 @@ pub(crate) fn check(timeline: &Timeline<'_>, faults: &[FaultSpan]) -> (Predicate
 }
 
 struct Replay<'a> {
+    timeline: &'a Timeline<'a>,
     history: &'a History,
     stored: &'a Stored,
     model: Model,
@@ -157,15 +159,17 @@ impl Replay<'_> {
     }
 
     /// Judges the items of these decisions. A batch that was refused a hold has looked for it before it was
-    /// there, on accounts that it did not lock: its seq may be the higher one.
+    /// there, on accounts that it did not lock: its seq may be the higher one, if both were under way at a time.
     fn judge(&mut self, places: Range<usize>, items: &[Transfer]) -> Vec<Judgement<Applied>> {
-        let decided = &self.stored.decisions[places];
+        let decided = &self.stored.decisions[places.clone()];
         let now = decided[0].at;
         let batch = decided[0].seq >> 16;
-        let missed = decided.iter().find_map(|decision| {
+        let missed = decided.iter().zip(places).find_map(|(decision, place)| {
             let misses = decision.reason.as_deref() == Some("pending_transfer_not_found");
-            let hold = self.stored.decision(decision.pending_id.filter(|_| misses)?)?;
-            (hold.seq >> 16 != batch).then_some(hold.id)
+            let hold = self.stored.place(decision.pending_id.filter(|_| misses)?)?;
+            let [refused, held] = [place, hold].map(|place| self.timeline.when(place as u32));
+            let hold = &self.stored.decisions[hold];
+            (hold.seq >> 16 != batch && held.overlaps(refused)).then_some(hold.id)
         });
         match missed {
             Some(hold) => self.model.without(key(hold), |model| model.apply_request(now, items)),

@@ -23,6 +23,13 @@ pub(crate) struct When {
     pub(crate) before: u64,
 }
 
+impl When {
+    /// Both can have been under way at the same time.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        self.after <= other.before && other.after <= self.before
+    }
+}
+
 const ANY_TIME: When = When { after: 0, before: u64::MAX };
 
 /// Something that is stored.

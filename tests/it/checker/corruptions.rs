@@ -155,6 +155,16 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
         "UPDATE giro.decisions SET timeout = 1, created_at = created_at - interval '1 minute' WHERE id = id(20)";
     "a hold is open long after its time" is found by "C13":
         "UPDATE giro.decisions SET timeout = 1, created_at = created_at - interval '2 minutes' WHERE id = id(28)";
+    "a hold that was known is not found" is found by "C13":
+        "UPDATE giro.decisions SET pending_id = id(28), seq = (SELECT max(seq) + 1 FROM giro.decisions)
+          WHERE id = id(27)",
+        |files| {
+            let Attempt { inv, ret, .. } = *files.of(59);
+            let attempt = files.of(27);
+            (attempt.inv, attempt.ret) = (inv, ret);
+            let Asked::Transfers(items) = &mut attempt.asked else { panic!("no transfer") };
+            items[0].pending_id = Some(28);
+        };
     "half of a chain is refused" is found by "C13":
         "UPDATE giro.decisions SET reason = 'exceeds_credits' WHERE id = id(31)";
     "a read is stale" is found by "C14": "", |files| {
