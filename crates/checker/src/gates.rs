@@ -15,7 +15,7 @@ pub struct Gates {
     pub rejected_percent: f64,
     /// Of all repetitions of an id that were answered, the percentage that were told `replayed`.
     pub replayed_percent: f64,
-    /// Requests under way when a crash or a cut began: at least once for every kind of them.
+    /// Requests under way when a crash or a cut began: at nine of ten of them.
     pub in_flight: u64,
     /// Crashes and cuts.
     pub crash_or_cut_cycles: u64,
