@@ -29,16 +29,17 @@ const OUTCOMES: [&str; 4] = ["applied", "rejected", "not_applied", "unknown"];
 pub(crate) fn check(history: &History, scrapes: &[Scrape], faults: &[FaultSpan]) -> Predicate {
     let mut predicate = Predicate::new(
         "C16",
-        "At rest no queue holds anything, the servers count what callers were told, and before the first fault \
-         that swaps replies no reply was another's.",
+        "At rest no queue holds anything, the servers count what callers were told, and no more replies were \
+         another's than faults have swapped.",
     );
-    let shifted = |fault: &&FaultSpan| SHIFTING.iter().any(|name| fault.fault.contains(name));
-    let shifted = faults.iter().filter(shifted).map(|fault| fault.began).min().unwrap_or(u64::MAX);
+    let swapping = || faults.iter().filter(|fault| swaps(fault));
+    let shifted = swapping().map(|fault| fault.began).min().unwrap_or(u64::MAX);
     for scrape in scrapes.iter().filter(|scrape| scrape.at < shifted) {
         let count = sum(scrape, |name| name.starts_with(ECHOES));
         predicate
             .holds_if(count == 0.0, || at(scrape, &format!("{count} replies of another call")));
     }
+    compare_swapped(scrapes, swapping(), &mut predicate);
     at_rest_once(history, scrapes, &mut predicate);
     for scrape in scrapes.iter().filter(|scrape| scrape.at_rest) {
         for metric in NEEDED {
@@ -67,6 +68,42 @@ pub(crate) fn check(history: &History, scrapes: &[Scrape], faults: &[FaultSpan])
         before = Some((*server, last.at));
     }
     predicate
+}
+
+/// Whether a fault gives a server the reply of another call, by itself or beside another fault.
+fn swaps(fault: &FaultSpan) -> bool {
+    SHIFTING.iter().any(|name| fault.fault.contains(name))
+}
+
+/// No server has noticed replies of another call beyond those that were swapped.
+fn compare_swapped<'a>(
+    scrapes: &[Scrape],
+    faults: impl Iterator<Item = &'a FaultSpan>,
+    predicate: &mut Predicate,
+) {
+    let mut swapped = 0;
+    for fault in faults {
+        let calls = calls(&fault.evidence);
+        predicate.holds_if(calls.is_some(), || {
+            format!("{}: how many replies? {}", fault.fault, fault.evidence)
+        });
+        swapped += calls.unwrap_or(0);
+    }
+    let mut noticed = BTreeMap::new();
+    for scrape in scrapes {
+        let count = sum(scrape, |name| name.starts_with(ECHOES));
+        noticed.insert((scrape.server, scrape.generation), count);
+    }
+    let noticed: f64 = noticed.values().sum();
+    predicate.holds_if(noticed <= swapped as f64, || {
+        format!("{noticed} replies of another call, and {swapped} were swapped")
+    });
+}
+
+/// How many calls a fault of single calls says that it happened to.
+fn calls(evidence: &str) -> Option<u64> {
+    let (_, count) = evidence.split_once(" happened to ")?;
+    count.split_once(" calls ")?.0.parse().ok()
 }
 
 /// Whoever was asked was looked at when everything was over.

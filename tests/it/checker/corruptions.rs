@@ -2,7 +2,7 @@
 
 use super::Files;
 use super::small_run::small_run;
-use giro_checker::history::{Answer, Asked, Attempt, Balances, Item, Told};
+use giro_checker::history::{Answer, Asked, Attempt, Balances, FaultSpan, Item, Told};
 
 /// What is planted, and the predicate that finds it; of a gate, a word of its name.
 struct Corruption {
@@ -202,6 +202,13 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
         |files| *files.metric("giro_queue_items{batcher=\"transfers\"}") = 1.0;
     "a server was given another's reply" is found by "C16": "",
         |files| *files.metric("giro_unknown_total{cause=\"echo\",function=\"apply_transfers\"}") = 1.0;
+    "more replies are another's than were swapped" is found by "C16": "", |files| {
+        *files.metric("giro_unknown_total{cause=\"echo\",function=\"apply_transfers\"}") = 3.0;
+        let evidence = "shift-reply happened to 2 calls of server 0".into();
+        let fault = "shift-reply".into();
+        let span = FaultSpan { fault, crash_or_cut: false, evidence, ..files.faults[0].clone() };
+        files.faults.push(span);
+    };
     "a metric has another name" is found by "C16": "", |files| {
         let values = &mut files.scrapes[0].values;
         values.retain(|name, _| !name.starts_with("giro_batches_in_flight{"));
