@@ -128,19 +128,21 @@ fn recovery(patient: &mut Patient<'_>, wanted: bool) {
 }
 
 fn into_report(patient: Patient<'_>, began: Instant) -> Report {
-    let Patient { about, mut findings, not_looked_at, .. } = patient;
+    let Patient { about, mut findings, not_looked_at, lost, .. } = patient;
     findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.id));
     let is_known = |check: &&Check| {
         !findings.iter().any(|finding| finding.id == **check)
             && !not_looked_at.iter().any(|note| note.id == **check)
     };
-    let healthy = Check::ALL.iter().filter(is_known).copied().collect();
+    let healthy: Vec<_> = Check::ALL.iter().filter(is_known).copied().collect();
+    let saw_nothing = findings.is_empty() && healthy.is_empty();
     Report {
         worst: findings.first().map(|finding| finding.severity),
         looked_at: about.looked_at,
         database: about.database,
         role: about.role,
         postgres: about.postgres,
+        lost: lost.or(saw_nothing.then(|| "no question was answered".into())),
         seconds: began.elapsed().as_secs_f64(),
         findings,
         not_looked_at,

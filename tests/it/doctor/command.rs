@@ -2,9 +2,10 @@
 
 use super::superuser_url;
 use giro_ledger::doctor::Check;
-use giro_tests::TestDatabase;
 use giro_tests::database::connect;
+use giro_tests::{Halted, TestDatabase, eventually};
 use serde_json::Value;
+use std::cell::Cell;
 use tokio::process::Command;
 
 async fn giro_doctor(arguments: &[&str], url: Option<&str>) -> (Option<i32>, String, String) {
@@ -65,6 +66,64 @@ async fn the_command_says_when_it_could_not_look() {
         assert_eq!((code, text.as_str()), (Some(2), ""), "{said}");
         assert!(said.contains(why), "{said}");
     }
+}
+
+/// Runs the command until it waits for a lock, one second at most, and then does something to its backend.
+async fn lost<T>(database: &TestDatabase, wound: impl AsyncFn(i32) -> T) -> (i32, Value, String) {
+    let locks = connect(&superuser_url(database)).await;
+    // As a session of Giro's own: it is no finding that others wait for it.
+    let lock = "SET application_name = 'giro lane 1'; BEGIN; LOCK TABLE giro.account_state";
+    locks.batch_execute(lock).await.unwrap();
+    let look = giro_doctor(&["--json"], Some(database.server_url.as_str()));
+    let superuser = database.superuser().await;
+    let waiting = "SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+                   AND application_name = 'giro doctor' AND wait_event_type = 'Lock'";
+    let hurt = async {
+        let backend = Cell::new(None);
+        eventually("it waits", async || {
+            let row = superuser.query_opt(waiting, &[]).await.expect("the sessions");
+            backend.set(row.map(|row| row.get(0)));
+            backend.get().is_some()
+        })
+        .await;
+        wound(backend.get().expect("a backend")).await
+    };
+    let (mut look, mut hurt) = (std::pin::pin!(look), std::pin::pin!(hurt));
+    let wound = tokio::select! {
+        ended = &mut look => panic!("it ended before: {ended:?}"),
+        wound = &mut hurt => wound,
+    };
+    let (code, json, said) = look.await;
+    drop(wound);
+    let report: Value = serde_json::from_str(&json).unwrap_or_else(|_| panic!("{json}{said}"));
+    assert!(report["lost"].is_string() && said.contains("ended early"), "{json}{said}");
+    (code.expect("a code"), report, said)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_it_saw_when_it_lost_the_database_is_not_all() {
+    let database = TestDatabase::new().await;
+    let (code, report, said) = lost(&database, async |backend| Halted::new(backend)).await;
+    assert!(code == 2 && said.contains("does not answer"), "{code} {said}");
+    assert_ne!(report["worst"], "critical", "{report}");
+    assert!(report["not_looked_at"].as_array().is_some_and(|it| it.len() > 8), "{report}");
+
+    let superuser = database.superuser().await;
+    let end = async |backend: i32| {
+        superuser.query_one("SELECT pg_terminate_backend($1)", &[&backend]).await.unwrap();
+    };
+    let (code, _, said) = lost(&database, end).await;
+    assert_eq!(code, 2, "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_critical_before_it_lost_the_database_stays_so() {
+    let database = TestDatabase::new().await;
+    let superuser = database.superuser().await;
+    let disable = "ALTER TABLE giro.batches DISABLE TRIGGER append_only_rows";
+    superuser.batch_execute(disable).await.unwrap();
+    let (code, report, _) = lost(&database, async |backend| Halted::new(backend)).await;
+    assert_eq!((code, report["worst"].as_str()), (3, Some("critical")), "{report}");
 }
 
 #[test]

@@ -7,6 +7,7 @@ use crate::connect::Session;
 use crate::describe::describe;
 use std::time::Duration;
 use tokio::time::timeout;
+use tokio_postgres::error::Severity;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Error, Row};
 
@@ -51,7 +52,7 @@ pub(super) struct Patient<'a> {
     pub(super) findings: Vec<Finding>,
     pub(super) not_looked_at: Vec<NotLooked>,
     /// It does not answer any more, or the session is lost.
-    lost: Option<String>,
+    pub(super) lost: Option<String>,
 }
 
 impl<'a> Patient<'a> {
@@ -156,8 +157,11 @@ pub(super) enum Unanswered {
 }
 
 impl Unanswered {
+    /// PostgreSQL hangs, or ends the session.
     fn is_final(&self) -> bool {
-        matches!(self, Self::Silent(_))
+        let Self::Postgres(error) = self else { return true };
+        let severity = error.as_db_error().and_then(|word| word.parsed_severity());
+        error.is_closed() || matches!(severity, Some(Severity::Fatal | Severity::Panic))
     }
 }
 

@@ -106,6 +106,9 @@ pub struct Report {
     pub role: String,
     /// `server_version` of PostgreSQL.
     pub postgres: String,
+    /// Why the look ended before all was asked, if it did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lost: Option<String>,
     /// How long it took.
     pub seconds: f64,
     /// What hurts, the worst first.

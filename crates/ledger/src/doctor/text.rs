@@ -19,6 +19,9 @@ impl Display for Report {
             self.healthy.len(),
             self.not_looked_at.len(),
         )?;
+        if let Some(lost) = &self.lost {
+            writeln!(f, "the look ended early: {lost}")?;
+        }
         if !self.findings.is_empty() {
             writeln!(f)?;
         }

@@ -49,9 +49,15 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
         false => report.to_string(),
     };
     stdout().write_all(text.as_bytes())?;
-    Ok(match report.worst {
-        None | Some(Severity::Notice) => ExitCode::SUCCESS,
-        Some(Severity::Warning) => ExitCode::from(WARNINGS),
-        Some(Severity::Critical) => ExitCode::from(CRITICAL),
+    let lost = report.lost.map(|lost| format!("the look ended early: {lost}"));
+    Ok(match (report.worst, lost) {
+        // What hurts now is said, whatever else there is.
+        (Some(Severity::Critical), lost) => {
+            lost.iter().for_each(|lost| eprintln!("giro: {lost}"));
+            ExitCode::from(CRITICAL)
+        }
+        (_, Some(lost)) => return Err(lost.into()),
+        (None | Some(Severity::Notice), None) => ExitCode::SUCCESS,
+        (Some(Severity::Warning), None) => ExitCode::from(WARNINGS),
     })
 }
