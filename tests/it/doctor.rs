@@ -2,6 +2,7 @@
 
 mod cluster_settings;
 mod command;
+mod foreign_text;
 mod live;
 mod objects;
 mod pooler;

@@ -9,6 +9,7 @@
 //! | `check`, `report`, `text` | what is looked for, what was found, and how a person reads it |
 //! | `limits` | from where on something is said, and where the number comes from |
 //! | `patient` | how a question is asked |
+//! | `quote` | names and texts of others, as SQL and as a terminal may have them |
 //! | `sessions` | a session as others see it |
 //! | `locks`, `waits`, `snapshots` | who waits for whom, what does not end, what stays open |
 //! | `durability`, `wal` | what survives a crash, what fills the disk |
@@ -24,6 +25,7 @@ mod limits;
 mod locks;
 mod objects;
 mod patient;
+mod quote;
 mod report;
 mod rights;
 mod sessions;

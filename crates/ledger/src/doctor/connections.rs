@@ -1,7 +1,8 @@
 //! The way to the database: how many may come, what is between, whether clocks agree.
 
 use super::check::Check;
-use super::patient::{Patient, quoted};
+use super::patient::Patient;
+use super::quote::quoted;
 use super::report::{Finding, Severity};
 use crate::connect::{ConnectError, Connector, Session};
 use std::collections::BTreeSet;

@@ -1,7 +1,8 @@
 //! Whether what is acknowledged survives a crash, here and on a standby.
 
 use super::check::Check;
-use super::patient::{Patient, quoted};
+use super::patient::Patient;
+use super::quote::quoted;
 use super::report::{Finding, Severity};
 
 /// The settings of this session, which has none of Giro's, and where they come from.

@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::patient::Patient;
+use super::quote::{quoted, quoted_in};
 use super::report::{Finding, Severity};
 use tokio_postgres::types::Type;
 
@@ -108,14 +109,15 @@ SELECT t.relname::text, r.rulename::text, 'rule', NULL
 
 /// PostgreSQL 18 lists NOT NULL as well: only checks and foreign keys are asked for.
 const CONSTRAINTS_SQL: &str = "
-SELECT c.conname::text, c.conrelid::regclass::text, c.contype::text,
-       pg_get_constraintdef(c.oid), f.relname::text
+SELECT c.conname::text, n.nspname::text, c.contype::text,
+       pg_get_constraintdef(c.oid), f.relname::text, t.relname::text
   FROM pg_constraint c
-  LEFT JOIN pg_class t ON t.oid = c.conrelid
+  JOIN pg_class t ON t.oid = c.conrelid
+  JOIN pg_namespace n ON n.oid = t.relnamespace
   LEFT JOIN pg_class f ON f.oid = c.confrelid
  WHERE to_regnamespace('giro') IN (t.relnamespace, f.relnamespace) AND c.contype IN ('c', 'f')
    AND t.relkind IN ('r', 'p') AND NOT (c.contype = 'c' AND c.conname = ANY ($1))
- ORDER BY 2, 1 LIMIT 100";
+ ORDER BY 2, 6, 1 LIMIT 100";
 
 pub(super) async fn look(patient: &mut Patient<'_>) {
     indexes(patient).await;
@@ -124,7 +126,8 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
     let parameters = [(&checks as _, Type::TEXT_ARRAY)];
     let constraints = patient.ask_with(&[Check::ConstraintExtra], CONSTRAINTS_SQL, &parameters);
     for row in constraints.await.unwrap_or_default() {
-        let (name, table, kind): (String, String, String) = (row.get(0), row.get(1), row.get(2));
+        let (name, kind): (String, String) = (row.get(0), row.get(2));
+        let table = quoted_in(row.get(1), row.get(5));
         let (definition, onto): (String, Option<String>) = (row.get(3), row.get(4));
         let remedy = match (kind.as_str(), onto) {
             ("f", Some(onto)) if onto == "account_state" => {
@@ -141,8 +144,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         };
         let evidence = format!("{name} on {table}: {definition}");
         let finding = Finding::new(Check::ConstraintExtra, Severity::Warning, evidence);
-        let drop =
-            format!("ALTER TABLE {table} DROP CONSTRAINT {};", super::patient::quoted(&name));
+        let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {};", quoted(&name));
         patient.add(finding.remedy(remedy).sql(drop));
     }
 }
@@ -183,7 +185,7 @@ async fn indexes(patient: &mut Patient<'_>) {
         };
         let finding =
             Finding::new(Check::IndexExtra, severity, format!("on giro.{table}: {definition}"));
-        let drop = format!("DROP INDEX CONCURRENTLY giro.{};", super::patient::quoted(name));
+        let drop = format!("DROP INDEX CONCURRENTLY {};", quoted_in("giro", name));
         patient.add(finding.remedy(remedy).sql(drop));
     }
 }
@@ -244,8 +246,10 @@ async fn triggers(patient: &mut Patient<'_>) {
              what it raises fails them (422 refused_by_database). Rather read giro.transfers by seq, or use \
              logical decoding.",
         );
-        patient.add(
-            finding.sql(format!("DROP {kind} {} ON giro.{table};", super::patient::quoted(name))),
-        );
+        patient.add(finding.sql(format!(
+            "DROP {kind} {} ON {};",
+            quoted(name),
+            quoted_in("giro", table)
+        )));
     }
 }

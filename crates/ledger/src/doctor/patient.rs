@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::limits::{Limits, Wanted};
+use super::quote::quoted;
 use super::report::{Finding, NotLooked};
 use crate::connect::Session;
 use crate::describe::describe;
@@ -188,11 +189,4 @@ pub(super) async fn answered(
     // PostgreSQL ends it itself, unless it hangs.
     let patience = 2 * time + Duration::from_secs(1);
     Ok(timeout(patience, ask).await.map_err(|_| Unanswered::Silent(patience))??)
-}
-
-/// A name as SQL has it.
-pub(super) fn quoted(name: &str) -> String {
-    let plain = name.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
-    if plain { name.to_owned() } else { format!("\"{}\"", name.replace('"', "\"\"")) }
 }

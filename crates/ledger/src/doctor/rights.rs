@@ -1,7 +1,8 @@
 //! Whether the schema is this program's, and who may do what in it.
 
 use super::check::Check;
-use super::patient::{Patient, quoted};
+use super::patient::Patient;
+use super::quote::{quoted, quoted_in};
 use super::report::{Finding, NotLooked, Severity};
 use crate::schema::{self, SchemaError};
 use tokio_postgres::types::Type;
@@ -48,7 +49,7 @@ SELECT 'SELECT', 'giro.' || c.relname
    AND NOT has_table_privilege(server.oid, c.oid, 'SELECT')";
 
 const EXTRA: &str = "
-SELECT coalesce(r.rolname, 'PUBLIC')::text, string_agg(DISTINCT x.privilege, ', '), x.object, x.kind
+SELECT r.rolname::text, string_agg(DISTINCT x.privilege, ', '), x.object, x.kind
   FROM (SELECT c.relname::text AS object, 'TABLE' AS kind, c.relowner AS owner, a.grantee,
                a.privilege_type AS privilege
           FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
@@ -61,7 +62,7 @@ SELECT coalesce(r.rolname, 'PUBLIC')::text, string_agg(DISTINCT x.privilege, ', 
          WHERE p.pronamespace = to_regnamespace('giro') AND a.grantee = 0) AS x
   LEFT JOIN pg_roles r ON r.oid = x.grantee
  WHERE x.grantee <> x.owner
- GROUP BY 1, 3, 4 ORDER BY 1, 3 LIMIT 100";
+ GROUP BY x.grantee, 1, 3, 4 ORDER BY 1 NULLS FIRST, 3 LIMIT 100";
 
 /// Who may be a server: who looks, who was made a member, and who is there as one.
 const ROLES: &str = "
@@ -180,14 +181,16 @@ async fn grants(patient: &mut Patient<'_>) {
         patient.add(finding.remedy(remedy).sql(sql));
     }
     for row in patient.ask(&[Check::GrantExtra], EXTRA).await.unwrap_or_default() {
-        let (role, rights): (String, String) = (row.get(0), row.get(1));
+        let (role, rights): (Option<String>, String) = (row.get(0), row.get(1));
         let (object, kind): (String, String) = (row.get(2), row.get(3));
-        let evidence = format!("{role} has {rights} on giro.{object}");
+        let object = quoted_in("giro", &object);
+        // A role may be called "PUBLIC" as well.
+        let role = role.map_or_else(|| "PUBLIC".into(), |role| quoted(&role));
+        let evidence = format!("{role} has {rights} on {object}");
         let finding = Finding::new(Check::GrantExtra, Severity::Warning, evidence).remedy(
             "What is written past the functions is bound by no rule, and `giro verify` only finds it \
              afterwards. Take it back; who wants to move money calls the functions.",
         );
-        let from = if role == "PUBLIC" { role } else { quoted(&role) };
-        patient.add(finding.sql(format!("REVOKE {rights} ON {kind} giro.{object} FROM {from};")));
+        patient.add(finding.sql(format!("REVOKE {rights} ON {kind} {object} FROM {role};")));
     }
 }

@@ -1,6 +1,5 @@
 //! A session as others see it.
 
-use super::patient::quoted;
 use serde::Serialize;
 use std::fmt;
 use tokio_postgres::{Error, Row};
@@ -108,9 +107,7 @@ impl SessionSeen {
 
     /// The statement that ends it.
     pub(super) fn terminate(&self) -> String {
-        let role = self.role.as_deref().map(quoted).unwrap_or_else(|| "?".into());
-        let application = self.application.as_deref().unwrap_or("no name").replace('\n', " ");
-        format!("SELECT pg_terminate_backend({}); -- {role}, {application}", self.pid)
+        format!("SELECT pg_terminate_backend({});", self.pid)
     }
 
     /// Who it is, in a few words.

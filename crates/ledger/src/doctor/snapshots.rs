@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::patient::Patient;
+use super::quote::{literal, quoted};
 use super::report::{Finding, Severity};
 use super::sessions::{COLUMNS, COLUMNS_COUNT, SessionSeen, span};
 use std::time::Duration;
@@ -53,10 +54,9 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
              rows, also after a restart",
             span(seconds)
         );
-        let literal = gid.replace('\'', "''");
         let finding = Finding::new(Check::PreparedTransaction, severity, evidence)
-            .remedy("Ask whose it is: its coordinator knows which. If that is gone, roll it back.")
-            .sql(format!("ROLLBACK PREPARED '{literal}'; -- or COMMIT PREPARED '{literal}'"));
+            .remedy("Ask whose it is: its coordinator knows whether to COMMIT PREPARED. If that is gone, roll it back.")
+            .sql(format!("ROLLBACK PREPARED {};", literal(&gid)));
         patient.add(finding);
     }
 }
@@ -96,7 +96,7 @@ fn open_transaction(
     };
     let mut sql = session.terminate();
     if let (true, Some(role)) = (idle, &session.role) {
-        let role = super::patient::quoted(role);
+        let role = quoted(role);
         sql = format!("{sql}\nALTER ROLE {role} SET idle_in_transaction_session_timeout = '60s';");
     }
     Some(finding.sql(sql).sessions(vec![session]))

@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::patient::Patient;
+use super::quote::quoted_in;
 use super::report::{Finding, Severity};
 use super::wal::bytes;
 
@@ -89,13 +90,14 @@ fn settings(patient: &mut Patient<'_>, table: String, options: Vec<String>) {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
         name == "autovacuum_enabled" && !matches!(value, "on" | "true" | "1" | "yes")
     });
+    let table = quoted_in("giro", &table);
     if !off.is_empty() {
-        let evidence = format!("giro.{table} has {}", off.join(", "));
+        let evidence = format!("{table} has {}", off.join(", "));
         let finding = Finding::new(Check::AutovacuumOff, Severity::Critical, evidence);
         patient.add(
             finding
                 .remedy(NEVER_OFF)
-                .sql(format!("ALTER TABLE giro.{table} RESET (autovacuum_enabled);")),
+                .sql(format!("ALTER TABLE {table} RESET (autovacuum_enabled);")),
         );
     }
     found.retain(|option| !option.starts_with("autovacuum_enabled="));
@@ -106,7 +108,7 @@ fn settings(patient: &mut Patient<'_>, table: String, options: Vec<String>) {
     let shown = |all: &[String]| if all.is_empty() { "none".into() } else { all.join(", ") };
     let wanted_text: Vec<String> = wanted.iter().map(ToString::to_string).collect();
     let evidence =
-        format!("giro.{table} has {}; the migrations make {}", shown(&found), shown(&wanted_text));
+        format!("{table} has {}; the migrations make {}", shown(&found), shown(&wanted_text));
     let extra: Vec<_> = found
         .iter()
         .filter_map(|option| option.split('=').next())
@@ -114,10 +116,10 @@ fn settings(patient: &mut Patient<'_>, table: String, options: Vec<String>) {
         .collect();
     let mut sql = Vec::new();
     if !wanted.is_empty() {
-        sql.push(format!("ALTER TABLE giro.{table} SET ({});", wanted.join(", ")));
+        sql.push(format!("ALTER TABLE {table} SET ({});", wanted.join(", ")));
     }
     if !extra.is_empty() {
-        sql.push(format!("ALTER TABLE giro.{table} RESET ({});", extra.join(", ")));
+        sql.push(format!("ALTER TABLE {table} RESET ({});", extra.join(", ")));
     }
     let finding = Finding::new(Check::TableSettings, Severity::Warning, evidence).remedy(
         "They keep updates on their page, and autovacuum ahead of them. If it was done on purpose, compare \
@@ -139,19 +141,19 @@ struct Table {
 
 impl Table {
     fn look(&self, patient: &mut Patient<'_>) {
-        let name = &self.name;
+        let name = &quoted_in("giro", &self.name);
         if !self.analyzed && self.live >= patient.limits.unanalyzed_rows {
-            let evidence = format!("giro.{name} has about {} rows and no statistics", self.live);
+            let evidence = format!("{name} has about {} rows and no statistics", self.live);
             let finding = Finding::new(Check::NeverAnalyzed, Severity::Warning, evidence);
             let remedy = "The planner takes it for almost empty, and may choose the wrong index. After a \
                           restore or an upgrade, analyze by hand: it locks nobody out.";
-            patient.add(finding.remedy(remedy).sql(format!("ANALYZE giro.{name};")));
+            patient.add(finding.remedy(remedy).sql(format!("ANALYZE {name};")));
         }
-        if !HOT.contains(&name.as_str()) {
+        if !HOT.contains(&self.name.as_str()) {
             return;
         }
         self.dead_rows(patient);
-        if name == "account_state" {
+        if self.name == "account_state" {
             self.hot_share(patient);
             self.bloat(patient);
         }

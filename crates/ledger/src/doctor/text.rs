@@ -1,5 +1,6 @@
 //! The report for people: first a line for each finding, then what to do about it.
 
+use super::quote::Shown;
 use super::report::{Finding, Report, Severity};
 use super::sessions::SessionSeen;
 use std::fmt::{self, Display, Formatter};
@@ -7,6 +8,7 @@ use std::fmt::{self, Display, Formatter};
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let Self { database, role, postgres, looked_at, seconds, .. } = self;
+        let [database, role, postgres] = [database, role, postgres].map(Shown);
         writeln!(f, "database {database} on PostgreSQL {postgres}, seen by {role}")?;
         writeln!(f, "at {looked_at}, in {seconds:.1} s")?;
         let count = |severity| self.findings.iter().filter(|it| it.severity == severity).count();
@@ -20,14 +22,14 @@ impl Display for Report {
             self.not_looked_at.len(),
         )?;
         if let Some(lost) = &self.lost {
-            writeln!(f, "the look ended early: {lost}")?;
+            writeln!(f, "the look ended early: {}", Shown(lost))?;
         }
         if !self.findings.is_empty() {
             writeln!(f)?;
         }
         for finding in &self.findings {
-            let Finding { id, evidence, .. } = finding;
-            writeln!(f, "{:<8} {:<22} {evidence}", label(finding.severity), id.name())?;
+            let (name, evidence) = (finding.id.name(), Shown(&finding.evidence));
+            writeln!(f, "{:<8} {name:<22} {evidence}", label(finding.severity))?;
         }
         for finding in &self.findings {
             write!(f, "\n{finding}")?;
@@ -36,14 +38,14 @@ impl Display for Report {
             writeln!(f, "\nnot looked at, or not at all of it:")?;
         }
         for note in &self.not_looked_at {
-            writeln!(f, "  {:<22} because {}", note.id.name(), note.because)?;
+            writeln!(f, "  {:<22} because {}", note.id.name(), Shown(&note.because))?;
         }
         let mut help: Vec<_> =
             self.not_looked_at.iter().filter_map(|note| note.sql.as_deref()).collect();
         help.sort_unstable();
         help.dedup();
         for sql in help {
-            writeln!(f, "  would help: {sql}")?;
+            writeln!(f, "  would help: {}", Shown(sql))?;
         }
         Ok(())
     }
@@ -67,7 +69,7 @@ impl Display for Finding {
         if let Some(sql) = &self.sql {
             // Not folded: to be pasted.
             for line in sql.lines() {
-                writeln!(f, "    {line}")?;
+                writeln!(f, "    {}", Shown(line))?;
             }
         }
         Ok(())
@@ -78,7 +80,7 @@ impl Display for Finding {
 fn branch(f: &mut Formatter<'_>, session: &SessionSeen) -> fmt::Result {
     let depth = session.depth.unwrap_or_default();
     let twig = if depth > 0 { "└ " } else { "" };
-    writeln!(f, "    {:indent$}{twig}{session}", "", indent = 2 * depth.saturating_sub(1))
+    writeln!(f, "    {:indent$}{twig}{}", "", Shown(session), indent = 2 * depth.saturating_sub(1))
 }
 
 const WIDTH: usize = 100;
@@ -93,7 +95,7 @@ fn lines(f: &mut Formatter<'_>, name: &str, text: &str) -> fmt::Result {
             write!(f, "\n{:8}", "")?;
             column = 8;
         }
-        write!(f, " {word}")?;
+        write!(f, " {}", Shown(word))?;
         column += length;
     }
     writeln!(f)

@@ -2,7 +2,8 @@
 
 use super::check::Check;
 use super::durability::FOR_SERVERS;
-use super::patient::{Patient, quoted};
+use super::patient::Patient;
+use super::quote::quoted;
 use super::report::{Finding, Severity};
 use std::time::Duration;
 use tokio_postgres::types::Type;

@@ -2,6 +2,7 @@
 
 use super::check::Check;
 use super::patient::Patient;
+use super::quote::literal;
 use super::report::{Finding, Severity};
 use super::sessions::span;
 
@@ -62,9 +63,10 @@ async fn slots(patient: &mut Patient<'_>) {
         let (name, kind, active): (String, String, bool) = (row.get(0), row.get(1), row.get(2));
         let (status, kept): (String, Option<i64>) = (row.get(3), row.get(4));
         let (xmin, catalog_xmin): (Option<i32>, Option<i32>) = (row.get(5), row.get(6));
-        let literal = name.replace('\'', "''");
-        let drop =
-            format!("SELECT pg_drop_replication_slot('{literal}'); -- only if nobody needs it");
+        let drop = format!(
+            "-- Only if nobody needs it:\nSELECT pg_drop_replication_slot({});",
+            literal(&name)
+        );
         let kept = kept.unwrap_or_default();
         let limits = patient.limits;
         let severity = match kept {

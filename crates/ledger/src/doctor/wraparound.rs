@@ -1,7 +1,8 @@
 //! Numbers that run out: of transactions, of shared row locks, of batches.
 
 use super::check::Check;
-use super::patient::{Patient, quoted};
+use super::patient::Patient;
+use super::quote::quoted_in;
 use super::report::{Finding, Severity};
 
 const DATABASES: &str = "
@@ -10,8 +11,9 @@ SELECT datname::text, age(datfrozenxid)::bigint, mxid_age(datminmxid)::bigint,
   FROM pg_database WHERE datfrozenxid <> '0' ORDER BY 2 DESC LIMIT 50";
 
 const TABLES: &str = "
-SELECT c.oid::regclass::text, age(c.relfrozenxid)::bigint, mxid_age(c.relminmxid)::bigint
-  FROM pg_class c WHERE c.relkind IN ('r', 'm', 't') AND c.relfrozenxid <> '0'
+SELECT n.nspname::text, c.relname::text, age(c.relfrozenxid)::bigint, mxid_age(c.relminmxid)::bigint
+  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+ WHERE c.relkind IN ('r', 'm', 't') AND c.relfrozenxid <> '0'
  ORDER BY greatest(age(c.relfrozenxid), mxid_age(c.relminmxid)) DESC LIMIT 1";
 
 /// A bound that the servers' role may see as well.
@@ -23,7 +25,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
     let checks = [Check::XidAge, Check::MultixactAge];
     let databases = patient.ask(&checks, DATABASES).await.unwrap_or_default();
     let table = patient.ask(&checks, TABLES).await.unwrap_or_default();
-    let table = table.first().map(|row| row.get::<_, String>(0));
+    let table = table.first().map(|row| quoted_in(row.get(0), row.get(1)));
     for (check, column, what) in
         [(Check::XidAge, 1, "transaction"), (Check::MultixactAge, 2, "multixact")]
     {
@@ -47,7 +49,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         );
         let vacuum = match table {
             Some(table) => format!("VACUUM (FREEZE, VERBOSE) {table};"),
-            None => format!("\\c {}\nVACUUM (FREEZE);", quoted(&database)),
+            None => "-- In that other database:\nVACUUM (FREEZE);".into(),
         };
         patient.add(finding.sql(vacuum));
     }

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
     let wanted = Wanted { lanes, read_sessions, servers: args.servers };
     let report = doctor(&connector, &wanted, &Limits::default()).await?;
     let text = match args.json || args.format == Format::Json {
-        true => serde_json::to_string_pretty(&report)? + "\n",
+        true => printable(&serde_json::to_string_pretty(&report)?) + "\n",
         false => report.to_string(),
     };
     stdout().write_all(text.as_bytes())?;
@@ -60,4 +60,16 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
         (None | Some(Severity::Notice), None) => ExitCode::SUCCESS,
         (Some(Severity::Warning), None) => ExitCode::from(WARNINGS),
     })
+}
+
+/// JSON escapes only some of what a terminal obeys; such characters are nowhere but within its texts.
+fn printable(json: &str) -> String {
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        match c {
+            '\u{7f}'..='\u{9f}' => text += &format!("\\u{:04x}", c as u32),
+            _ => text.push(c),
+        }
+    }
+    text
 }
