@@ -112,6 +112,7 @@ async fn what_a_role_may_not_see_is_not_taken_for_healthy() {
         let note = note.unwrap_or_else(|| panic!("{}: {report}", check.name()));
         assert!(!report.healthy.contains(&check), "{report}");
         if check != Check::HoldsOverdue {
+            assert!(note.because.contains("look with a role that is a member of pg_monitor"));
             assert!(
                 note.sql.as_deref().is_some_and(|sql| sql.starts_with("GRANT pg_")),
                 "{report}"

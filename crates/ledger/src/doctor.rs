@@ -14,13 +14,14 @@
 //! | `locks`, `waits`, `snapshots` | who waits for whom, what does not end, what stays open |
 //! | `durability`, `wal` | what survives a crash, what fills the disk |
 //! | `tables`, `wraparound` | what grows, what runs out |
-//! | `objects`, `rights` | what is in the schema, and who may do what |
+//! | `indexes`, `objects`, `rights` | what is in the schema, and who may do what |
 //! | `connections`, `timeouts` | the way to the database |
 //! | `work` | what the ledger itself shows |
 
 mod check;
 mod connections;
 mod durability;
+mod indexes;
 mod limits;
 mod locks;
 mod objects;
@@ -106,6 +107,7 @@ pub async fn doctor(
     timeouts::look(&mut patient, statement, lock).await;
     match patient.about.has_schema {
         true => {
+            indexes::look(&mut patient).await;
             objects::look(&mut patient).await;
             tables::look(&mut patient).await;
         }

@@ -192,3 +192,49 @@ async fn deadlocks_are_noticed() {
     let report = until(&url, &Limits::default(), Check::Deadlocks).await;
     assert!(one(&report, Check::Deadlocks, Severity::Notice).evidence.starts_with("1 since"));
 }
+
+#[tokio::test]
+async fn maintenance_is_called_by_its_name_and_left_alone() {
+    let database = TestDatabase::new().await;
+    let url = superuser_url(&database);
+    let limits = Limits { old: Duration::ZERO, ..Limits::default() };
+    let begin = "CREATE TABLE public.t AS SELECT g AS a FROM generate_series(1, 10000) g;
+                 CREATE TABLE public.small AS SELECT 1 AS a";
+    database.superuser().await.batch_execute(begin).await.unwrap();
+    // As slow as it gets: it is still at work when it is looked at.
+    let vacuum = connect(&url).await;
+    vacuum.batch_execute("SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1").await.unwrap();
+    let vacuum = tokio::spawn(async move { vacuum.batch_execute("VACUUM (FREEZE) t").await });
+    // It waits within the expression of its index.
+    let superuser = database.superuser().await;
+    superuser
+        .batch_execute(
+            "CREATE FUNCTION public.slow(int) RETURNS int IMMUTABLE LANGUAGE plpgsql
+                 AS 'BEGIN PERFORM pg_sleep(600); RETURN 1; END'",
+        )
+        .await
+        .unwrap();
+    let index = connect(&url).await;
+    let index = tokio::spawn(async move {
+        index.batch_execute("CREATE INDEX CONCURRENTLY i ON public.small (public.slow(a))").await
+    });
+    let vacuums = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE datname = current_database()";
+    eventually("it vacuums", async || database.number(vacuums).await == 1).await;
+    let found = Mutex::new(None);
+    eventually("the index is made", async || {
+        let report = examine_with(&url, &limits).await;
+        let finding = report.of(Check::OldSnapshot).find(|it| it.evidence.contains("INDEX or"));
+        *found.lock().unwrap() = finding.cloned();
+        assert!(report.of(Check::OldSnapshot).count() < 2, "a vacuum is none: {report}");
+        finding.is_some()
+    })
+    .await;
+    assert_eq!(database.number(vacuums).await, 1, "it still vacuumed");
+    let finding = found.into_inner().unwrap().unwrap();
+    assert_eq!((finding.severity, finding.sql), (Severity::Warning, None));
+    let end = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE datname = current_database() AND query ~ '^(VACUUM|CREATE INDEX)'";
+    assert_eq!(database.number(end).await, 2);
+    vacuum.await.unwrap().expect_err("it was ended");
+    index.await.unwrap().expect_err("it was ended");
+}

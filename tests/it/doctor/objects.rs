@@ -37,6 +37,32 @@ async fn what_was_changed_in_the_schema_is_found_and_its_remedy_mends_it() {
             "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'giro.decisions_order'::regclass",
         ),
         (
+            Check::IndexMissing,
+            Critical,
+            "DROP INDEX giro.decisions_resolution;
+             CREATE INDEX decisions_resolution ON giro.decisions (ledger, pending_id)
+                 WHERE pending_id IS NOT NULL AND reason IS NULL",
+        ),
+        (
+            Check::IndexMissing,
+            Critical,
+            "DROP INDEX giro.decisions_order;
+             CREATE INDEX decisions_order ON giro.decisions (ledger, seq) WHERE reason IS NULL",
+        ),
+        (
+            Check::IndexMissing,
+            Critical,
+            "ALTER TABLE giro.decisions DROP CONSTRAINT decisions_pkey,
+                 ADD CONSTRAINT decisions_pkey UNIQUE (ledger, id) DEFERRABLE",
+        ),
+        (
+            Check::IndexMissing,
+            Critical,
+            "ALTER TABLE giro.batches DROP CONSTRAINT batches_pkey;
+             CREATE UNIQUE INDEX batches_pkey ON giro.batches (shard, id)",
+        ),
+        (Check::IndexExtra, Notice, "ALTER TABLE giro.batches ADD CONSTRAINT twice UNIQUE (id)"),
+        (
             Check::AppendOnlyOff,
             Critical,
             "ALTER TABLE giro.decisions DISABLE TRIGGER append_only_rows",
@@ -96,7 +122,14 @@ async fn what_was_changed_in_the_schema_is_found_and_its_remedy_mends_it() {
         let report = of(&database).await;
         let finding = one(&report, check, severity);
         let sql = finding.sql.as_deref().expect("SQL to paste");
-        superuser.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        assert!(
+            !sql.contains(" INDEX ") || sql.contains("CONCURRENTLY") || sql.contains("USING INDEX"),
+            "{sql}"
+        );
+        // CONCURRENTLY wants no transaction, and several statements at once are one.
+        for sql in sql.split_inclusive(";\n") {
+            superuser.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        }
         let report = of(&database).await;
         assert!(!is_found(&report, check), "{change}, then {sql}: {report}");
         assert!(report.worst <= Some(Notice), "{change}, then {sql}: {report}");

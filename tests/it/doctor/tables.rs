@@ -83,6 +83,11 @@ async fn hot_accounts_are_named_with_their_merge_factor() {
         let expected = "account 00000000-0000-0000-0000-000000000001 of ledger 1 is in 30 of the last \
                         30 batches (100 %), with 3.0 transfers a batch";
         assert_eq!(finding.evidence, expected);
+        let sql = finding.sql.as_deref().expect("SQL to paste");
+        assert!(sql.contains("seq > "), "bounded: {sql}");
+        let rows = server.database.superuser().await.query(sql, &[]).await.unwrap();
+        let counts: Vec<i64> = rows.iter().map(|row| row.get(1)).collect();
+        assert_eq!(counts, [3; 20]);
     }
     server.stop().await;
 }

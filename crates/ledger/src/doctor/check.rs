@@ -53,7 +53,7 @@ checks! {
     ChecksumFailures "checksum_failures" [Critical] "PostgreSQL has read pages that are corrupt.";
     StandbyNotAwaited "standby_not_awaited" [Warning] "A synchronous standby is named, and commits do not wait for it.";
     AppendOnlyOff "append_only_off" [Critical] "A trigger that keeps history append-only is gone or disabled.";
-    IndexMissing "index_missing" [Critical] "An index of the schema is gone or invalid.";
+    IndexMissing "index_missing" [Critical] "An index of the schema is gone, invalid, or another one of its name.";
     IndexExtra "index_extra" [Critical, Notice] "There is an index on the ledger's tables that is not Giro's.";
     TriggerExtra "trigger_extra" [Warning] "There is a trigger or rule on the ledger's tables that is not Giro's.";
     ConstraintExtra "constraint_extra" [Warning] "There is a constraint on the ledger's tables that is not Giro's.";

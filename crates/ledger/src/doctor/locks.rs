@@ -11,12 +11,15 @@ use tokio_postgres::{Error, Row};
 
 /// Everybody who waits in this database, and everybody for whom they wait. Who waits for a row waits for
 /// the transaction that has changed it, and holds or wants the lock of the row meanwhile.
+///
+/// To ask for whom one of them waits stops all of the lock manager for a moment: only the 100 who have waited
+/// longest are asked about.
 fn waits_sql() -> String {
     format!(
         "WITH RECURSIVE waiting AS MATERIALIZED (
              SELECT l.pid, pg_blocking_pids(l.pid) AS blockers, l.locktype, l.mode, l.relation,
                     extract(epoch FROM clock_timestamp() - l.waitstart)::float8 AS seconds
-               FROM pg_locks l WHERE NOT l.granted LIMIT 500
+               FROM (SELECT * FROM pg_locks WHERE NOT granted ORDER BY waitstart LIMIT 100) AS l
          ), tree (pid) AS (
              SELECT w.pid FROM waiting w JOIN pg_stat_activity a USING (pid)
               WHERE a.datname = current_database()

@@ -1,61 +1,10 @@
-//! What hangs on the tables: indexes, triggers, rules and constraints, compared with the migrations.
+//! What hangs on the tables: triggers, rules and constraints, compared with the migrations.
 
 use super::check::Check;
 use super::patient::Patient;
 use super::quote::{quoted, quoted_in};
 use super::report::{Finding, Severity};
 use tokio_postgres::types::Type;
-
-/// What makes each index, in the order of the tables.
-const INDEXES: [(&str, &str); 18] = [
-    ("account_state_pkey", "ALTER TABLE giro.account_state ADD PRIMARY KEY (ledger, id);"),
-    ("account_details_pkey", "ALTER TABLE giro.account_details ADD PRIMARY KEY (ledger, id);"),
-    ("decisions_pkey", "ALTER TABLE giro.decisions ADD PRIMARY KEY (ledger, id);"),
-    (
-        "decisions_resolution",
-        "CREATE UNIQUE INDEX decisions_resolution ON giro.decisions (ledger, pending_id) \
-         WHERE pending_id IS NOT NULL AND reason IS NULL;",
-    ),
-    (
-        "decisions_debits",
-        "CREATE INDEX decisions_debits ON giro.decisions (ledger, debit_account, seq) \
-         WHERE reason IS NULL AND debit_account IS NOT NULL;",
-    ),
-    (
-        "decisions_credits",
-        "CREATE INDEX decisions_credits ON giro.decisions (ledger, credit_account, seq) \
-         WHERE reason IS NULL AND credit_account IS NOT NULL;",
-    ),
-    (
-        "decisions_order",
-        "CREATE INDEX decisions_order ON giro.decisions (ledger, seq) \
-         WHERE reason IS NULL AND seq > 0;",
-    ),
-    ("batches_pkey", "ALTER TABLE giro.batches ADD PRIMARY KEY (shard, id);"),
-    (
-        "account_balances_pkey",
-        "ALTER TABLE giro.account_balances ADD PRIMARY KEY (ledger, account, seq);",
-    ),
-    (
-        "account_balances_created_at",
-        "CREATE INDEX account_balances_created_at ON giro.account_balances \
-         (ledger, account, created_at, seq);",
-    ),
-    ("function_set_pkey", "ALTER TABLE giro.function_set ADD PRIMARY KEY (only_row);"),
-    ("open_holds_pkey", "ALTER TABLE giro.open_holds ADD PRIMARY KEY (ledger, id);"),
-    (
-        "open_holds_expires_at",
-        "CREATE INDEX open_holds_expires_at ON giro.open_holds (expires_at);",
-    ),
-    ("expirations_pkey", "ALTER TABLE giro.expirations ADD PRIMARY KEY (ledger, id);"),
-    ("hold_chains_pkey", "ALTER TABLE giro.hold_chains ADD PRIMARY KEY (ledger, id);"),
-    (
-        "hold_chains_members",
-        "CREATE INDEX hold_chains_members ON giro.hold_chains (chain_ledger, chain_id, place);",
-    ),
-    ("imports_pkey", "ALTER TABLE giro.imports ADD PRIMARY KEY (ledger, kind);"),
-    ("migrations_pkey", "ALTER TABLE giro.migrations ADD PRIMARY KEY (version);"),
-];
 
 const APPEND_ONLY: [&str; 5] =
     ["decisions", "batches", "account_balances", "expirations", "hold_chains"];
@@ -67,33 +16,6 @@ const CHECKS: [&str; 5] = [
     "function_set_only_row_check",
     "imports_kind_check",
 ];
-
-/// Columns that a transfer changes.
-const CHANGED: [&str; 7] = [
-    "debits_pending",
-    "debits_posted",
-    "credits_pending",
-    "credits_posted",
-    "version",
-    "changed_at",
-    "flags",
-];
-
-const INDEXES_SQL: &str = "
-SELECT i.relname::text, t.relname::text, x.indisvalid AND x.indisready, pg_get_indexdef(x.indexrelid),
-       ARRAY(SELECT a.attname::text FROM pg_depend d
-               JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = d.refobjsubid
-              WHERE d.classid = 'pg_class'::regclass AND d.objid = x.indexrelid
-                AND d.refclassid = 'pg_class'::regclass AND d.refobjid = x.indrelid
-                AND d.refobjsubid > 0
-             UNION
-             SELECT a.attname::text FROM pg_attribute a
-              WHERE a.attrelid = x.indrelid AND a.attnum = ANY (x.indkey::int2[]))
-  FROM pg_index x
-  JOIN pg_class i ON i.oid = x.indexrelid
-  JOIN pg_class t ON t.oid = x.indrelid
- WHERE t.relnamespace = to_regnamespace('giro') AND t.relkind = 'r'
- ORDER BY 2, 1";
 
 const TRIGGERS_SQL: &str = "
 SELECT t.relname::text, g.tgname::text, g.tgenabled::text,
@@ -120,7 +42,6 @@ SELECT c.conname::text, n.nspname::text, c.contype::text,
  ORDER BY 2, 6, 1 LIMIT 100";
 
 pub(super) async fn look(patient: &mut Patient<'_>) {
-    indexes(patient).await;
     triggers(patient).await;
     let checks = &CHECKS[..];
     let parameters = [(&checks as _, Type::TEXT_ARRAY)];
@@ -145,47 +66,6 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         let evidence = format!("{name} on {table}: {definition}");
         let finding = Finding::new(Check::ConstraintExtra, Severity::Warning, evidence);
         let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {};", quoted(&name));
-        patient.add(finding.remedy(remedy).sql(drop));
-    }
-}
-
-async fn indexes(patient: &mut Patient<'_>) {
-    let checks = [Check::IndexMissing, Check::IndexExtra];
-    let Some(rows) = patient.ask(&checks, INDEXES_SQL).await else { return };
-    let sound = |name: &str| rows.iter().any(|row| row.get::<_, &str>(0) == name && row.get(2));
-    for (name, make) in INDEXES.iter().filter(|(name, _)| !sound(name)) {
-        let invalid = rows.iter().any(|row| row.get::<_, &str>(0) == *name);
-        let evidence = format!("{name} is {}", if invalid { "invalid" } else { "gone" });
-        let finding = Finding::new(Check::IndexMissing, Severity::Critical, evidence).remedy(
-            "Stop the servers first if it is a primary key or decisions_resolution: they are what gives an \
-             id one answer. Make it again, and let `giro verify` look at what was written meanwhile.",
-        );
-        patient.add(finding.sql(match invalid {
-            true => format!("REINDEX INDEX giro.{name};"),
-            false => (*make).to_owned(),
-        }));
-    }
-    for row in
-        rows.iter().filter(|row| !INDEXES.iter().any(|(name, _)| *name == row.get::<_, &str>(0)))
-    {
-        let (name, table): (&str, &str) = (row.get(0), row.get(1));
-        let (definition, columns): (&str, Vec<String>) = (row.get(3), row.get(4));
-        let changed = columns.iter().any(|column| CHANGED.contains(&column.as_str()));
-        let (severity, remedy) = match table == "account_state" && changed {
-            true => (
-                Severity::Critical,
-                "No update of a balance can stay on its page (HOT) while there is an index on what it \
-                 changes: every batch writes all indexes, and hot rows bloat. Drop it; for a ranking by \
-                 balance, copy balances into a table of your own.",
-            ),
-            false => (
-                Severity::Notice,
-                "Every batch writes it. Keep it if reads need it, as with a GIN index on metadata.",
-            ),
-        };
-        let finding =
-            Finding::new(Check::IndexExtra, severity, format!("on giro.{table}: {definition}"));
-        let drop = format!("DROP INDEX CONCURRENTLY {};", quoted_in("giro", name));
         patient.add(finding.remedy(remedy).sql(drop));
     }
 }

@@ -16,6 +16,9 @@ use tokio_postgres::{Error, Row};
 /// pooler may lose.
 pub(super) type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
+/// Rather than to let the servers' own role see all.
+const SEES_ALL: &str = "look with a role that is a member of pg_monitor";
+
 /// What everything else depends on.
 pub(super) struct About {
     pub(super) looked_at: String,
@@ -104,9 +107,12 @@ impl<'a> Patient<'a> {
             Ok(rows) => return Some(rows),
             Err(error) => error,
         };
-        let (because, help) = (error.to_string(), self.help(&error));
+        let (mut because, help) = (error.to_string(), self.help(&error));
         if error.is_final() || self.session.client.is_closed() {
             self.lost = Some(because.clone());
+        }
+        if help.is_some() {
+            because = format!("{because}: {SEES_ALL}");
         }
         self.skip(checks, because, help);
         None
@@ -131,7 +137,8 @@ impl<'a> Patient<'a> {
     /// Notes that only sessions of its own role were seen.
     pub(super) fn skip_other_sessions(&mut self, checks: &[Check]) {
         if !self.about.sees_sessions {
-            let because = format!("{} does not see what other roles do", self.about.role);
+            let role = &self.about.role;
+            let because = format!("{role} does not see what other roles do: {SEES_ALL}");
             let grant = self.grant("pg_read_all_stats");
             self.skip(checks, because, Some(grant));
         }

@@ -8,13 +8,22 @@ use super::sessions::{COLUMNS, COLUMNS_COUNT, SessionSeen, span};
 use std::time::Duration;
 use tokio_postgres::types::Type;
 
+/// Without vacuums: they hold nobody back, and are what cleans up.
 fn sessions_sql() -> String {
     format!(
         "SELECT {COLUMNS}, a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL,
-                greatest(age(a.backend_xmin), age(a.backend_xid))
+                greatest(age(a.backend_xmin), age(a.backend_xid)),
+                CASE WHEN a.pid IN (SELECT pid FROM pg_stat_progress_create_index)
+                     THEN 'CREATE INDEX or REINDEX'
+                     WHEN a.pid IN (SELECT pid FROM pg_stat_progress_cluster)
+                     THEN 'VACUUM FULL or CLUSTER'
+                     WHEN a.pid IN (SELECT pid FROM pg_stat_progress_analyze) THEN 'ANALYZE'
+                     WHEN a.backend_type = 'walsender' OR a.pid IN (SELECT pid FROM pg_stat_progress_basebackup)
+                     THEN 'a standby, a subscriber or a backup' END
            FROM pg_stat_activity a
           WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
-            AND a.backend_type NOT IN ('autovacuum worker')
+            AND coalesce(a.backend_type, '') <> 'autovacuum worker'
+            AND a.pid NOT IN (SELECT pid FROM pg_stat_progress_vacuum WHERE pid IS NOT NULL)
             AND clock_timestamp() - a.xact_start >= $1 * interval '1 s'
           ORDER BY a.xact_start LIMIT 50"
     )
@@ -35,12 +44,11 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         let Ok(session) = SessionSeen::read(&row) else { continue };
         let (holds_back, xids): (bool, Option<i32>) =
             (row.get(COLUMNS_COUNT), row.get(COLUMNS_COUNT + 1));
-        patient.findings.extend(open_transaction(
-            session,
-            holds_back,
-            xids,
-            patient.limits.very_old,
-        ));
+        let finding = match row.get::<_, Option<&str>>(COLUMNS_COUNT + 2) {
+            Some(work) if holds_back => Some(maintenance(session, work)),
+            _ => open_transaction(session, holds_back, xids, patient.limits.very_old),
+        };
+        patient.findings.extend(finding);
     }
     patient.skip_other_sessions(&checks);
     let checks = [Check::PreparedTransaction];
@@ -63,6 +71,18 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
 
 fn severity(seconds: f64, very_old: Duration) -> Severity {
     if seconds >= very_old.as_secs_f64() { Severity::Critical } else { Severity::Warning }
+}
+
+/// Work that somebody wants, and that ends: to end it halfway only means to begin again.
+fn maintenance(session: SessionSeen, work: &str) -> Finding {
+    let seconds = session.transaction_seconds.unwrap_or_default();
+    let evidence = format!("{} is {work}, for {}", session.who(), span(seconds));
+    Finding::new(Check::OldSnapshot, Severity::Warning, evidence)
+        .remedy(
+            "Nothing is cleaned up behind it, but it ends by itself: let it, and have such work done when \
+             there is little else. An index that was given up halfway stays behind as invalid.",
+        )
+        .sessions(vec![session])
 }
 
 fn open_transaction(

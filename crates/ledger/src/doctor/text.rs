@@ -44,6 +44,12 @@ impl Display for Report {
             self.not_looked_at.iter().filter_map(|note| note.sql.as_deref()).collect();
         help.sort_unstable();
         help.dedup();
+        if help.iter().any(|sql| sql.starts_with("GRANT pg_")) {
+            writeln!(
+                f,
+                "  would help: --database-url with a role that is a member of pg_monitor; or else"
+            )?;
+        }
         for sql in help {
             writeln!(f, "  would help: {}", Shown(sql))?;
         }
