@@ -7,7 +7,7 @@ use crate::engine::{Action, Failure, Sending, Waiting};
 use crate::mutant::{self, Mutant};
 use std::sync::Arc;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep_until};
 
 pub(crate) struct Driver<R, O, L: Lane<R, O>> {
     shared: Arc<Shared<R, O>>,
@@ -111,7 +111,7 @@ where
         };
         let metrics = self.shared.metrics.clone();
         let lane = self.lanes[lane].clone();
-        let half = self.shared.limits.watchdog / 2;
+        let watchdog = self.shared.limits.watchdog;
         self.tasks.spawn(async move {
             let in_flight = metrics.dispatched(&members);
             let (requests, callers) = take_apart(members);
@@ -119,9 +119,7 @@ where
                 biased;
                 sent = lane.send(&session, &requests, not_after) => sent,
                 () = lane.ended(&session) => Err(Failure::Unknown),
-                () = sleep(half), if mutant::is(Mutant::ReuseTimedOutSession) => {
-                    Err(Failure::Unknown)
-                }
+                () = mutant::impatience(watchdog) => Err(Failure::Unknown),
             };
             drop(in_flight);
             match sent {

@@ -16,6 +16,7 @@ pub enum Mutant {
 mod chosen {
     use super::Mutant;
     use std::sync::OnceLock;
+    use std::time::Duration;
 
     static CHOSEN: OnceLock<Mutant> = OnceLock::new();
 
@@ -39,13 +40,27 @@ mod chosen {
     pub(crate) fn is(mutant: Mutant) -> bool {
         CHOSEN.get() == Some(&mutant)
     }
+
+    /// Ends when a session is given up without being dropped, if that is what is broken.
+    pub(crate) async fn impatience(watchdog: Duration) {
+        match is(Mutant::ReuseTimedOutSession) {
+            true => tokio::time::sleep(watchdog / 2).await,
+            false => std::future::pending().await,
+        }
+    }
 }
 
 #[cfg(feature = "mutants")]
-pub(crate) use chosen::is;
+pub(crate) use chosen::{impatience, is};
 
 /// Whether this is broken.
 #[cfg(not(feature = "mutants"))]
 pub(crate) const fn is(_: Mutant) -> bool {
     false
+}
+
+/// Never ends: every session is waited for. Nothing is set up for it, neither a timer nor memory.
+#[cfg(not(feature = "mutants"))]
+pub(crate) fn impatience(_: std::time::Duration) -> std::future::Pending<()> {
+    std::future::pending()
 }
