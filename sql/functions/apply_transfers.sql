@@ -72,8 +72,10 @@ DECLARE
     AMOUNT_MAX CONSTANT numeric := 340282366920938463463374607431768211455;  -- 2^128 - 1
     ID_ZERO    CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-    TIME_MIN   CONSTANT timestamptz := '1970-01-01 00:00:00 UTC';
     TIME_MAX   CONSTANT timestamptz := '294276-12-31 23:59:59 UTC';
+    -- What an imported moment can be: what RFC 3339 can write.
+    IMPORT_MIN CONSTANT timestamptz := '1970-01-01 00:00:00 UTC';
+    IMPORT_MAX CONSTANT timestamptz := '9999-12-31 23:59:59.999999 UTC';
     -- Flags of transfers.
     LINKED          CONSTANT int := 1;
     PENDING         CONSTANT int := 2;
@@ -247,7 +249,7 @@ BEGIN
        OR EXISTS (SELECT FROM unnest(flags, timestamps) AS u (flags, moment)
                    WHERE importing
                      AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL
-                          OR u.moment NOT BETWEEN TIME_MIN AND TIME_MAX))
+                          OR u.moment NOT BETWEEN IMPORT_MIN AND IMPORT_MAX))
        OR EXISTS (SELECT FROM unnest(flags, amounts, chain_scopes) AS u (flags, amount, scope)
                    WHERE u.scope AND (u.amount IS NOT NULL OR u.flags & RESOLVES = 0))
        OR all_flags & CANCEL <> 0

@@ -48,7 +48,9 @@ AS $$
 #variable_conflict use_variable
 DECLARE
     AMOUNT_MAX CONSTANT numeric := 340282366920938463463374607431768211455;  -- 2^128 - 1
-    TIME_MIN   CONSTANT timestamptz := '1970-01-01 00:00:00 UTC';
+    -- What an imported moment can be: what RFC 3339 can write.
+    IMPORT_MIN CONSTANT timestamptz := '1970-01-01 00:00:00 UTC';
+    IMPORT_MAX CONSTANT timestamptz := '9999-12-31 23:59:59.999999 UTC';
     ID_ZERO    CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     LINKED      CONSTANT int := 1;
@@ -104,7 +106,7 @@ BEGIN
        OR EXISTS (SELECT FROM unnest(flags, timestamps) AS u (flags, moment)
                    WHERE importing
                      AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL
-                          OR u.moment < TIME_MIN OR NOT isfinite(u.moment))) THEN
+                          OR u.moment NOT BETWEEN IMPORT_MIN AND IMPORT_MAX)) THEN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;

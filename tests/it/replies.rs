@@ -65,6 +65,44 @@ async fn a_result_that_cannot_be_trusted_is_unknown_until_it_can() {
     }
 }
 
+/// Rows of an older function, or of a clock that was wrong. They can only come in past the triggers.
+#[tokio::test]
+async fn a_moment_that_json_cannot_write_is_shown_as_the_nearest_and_holds_up_nobody() {
+    let server = TestServer::start().await;
+    server.accounts(3).await;
+    let transfer =
+        |id: u64| json!({"id": id, "debit_account": 1, "credit_account": 2, "amount": 1});
+    for id in [1, 2] {
+        assert_eq!(server.client.post("/transfer", &transfer(id)).await.outcome(), "applied");
+    }
+    let odd = "ALTER TABLE giro.decisions DISABLE TRIGGER append_only_rows;
+        UPDATE giro.decisions SET created_at = '1969-12-31 23:59:59+00' WHERE id::text LIKE '%1';
+        UPDATE giro.decisions SET created_at = '12026-11-22 10:00:00+00' WHERE id::text LIKE '%2';
+        ALTER TABLE giro.decisions ENABLE ALWAYS TRIGGER append_only_rows;
+        UPDATE giro.account_state SET created_at = '-infinity' WHERE id::text LIKE '%3'";
+    server.database.superuser().await.batch_execute(odd).await.unwrap();
+    let (first, last) = ("1970-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z");
+
+    // Repeated in one batch with another.
+    let array = json!([transfer(1), transfer(2), transfer(3)]);
+    let reply = server.client.post("/transfers", &array).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    for (item, replayed) in [(0, true), (1, true), (2, false)] {
+        let is = &reply.json[item];
+        assert_eq!((&is["outcome"], is["replayed"] == true), (&json!("applied"), replayed));
+    }
+    let read = [server.client.get("/transfers/1").await, server.client.get("/transfers/2").await];
+    for (item, shown) in [first, last].into_iter().enumerate() {
+        assert_eq!(reply.json[item]["created_at"], shown, "{}", reply.text);
+        assert_eq!(read[item].json["created_at"], shown, "{}", read[item].text);
+    }
+    let reply = server.client.post("/accounts", &json!([{"id": 3}, {"id": 4}])).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    assert!(reply.text.contains(first), "{}", reply.text);
+    let unknown = r#"giro_unknown_total{cause="reply",function="apply_transfers"}"#;
+    assert_eq!(server.metric(unknown).await, 0.0);
+}
+
 #[tokio::test]
 async fn a_lock_time_out_is_retried_on_the_same_session() {
     let server = TestServer::configured(|config| {

@@ -177,7 +177,9 @@ async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
     // Moments of imports that are none, or that no reply could be written with.
     let nulls = "null, null, null, null, null, null, null, null, '{0}'";
     assert!(shifted.contains(nulls));
-    for moment in ["1969-12-31 23:59:59.999999+00", "-infinity", "infinity"] {
+    for moment in
+        ["1969-12-31 23:59:59.999999+00", "10000-01-01 00:00:00+00", "-infinity", "infinity"]
+    {
         let imported =
             format!("null, null, null, null, '{{\"{moment}\"}}', null, null, null, '{{0}}'");
         let transfer = shifted.replacen("'{0}',", "'{256}',", 1).replacen(nulls, &imported, 1);

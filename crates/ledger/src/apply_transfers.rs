@@ -1,5 +1,5 @@
 use crate::array::Array;
-use crate::call::{ArrayCall, BadReply, Header, Verdict, array, moments, reasons};
+use crate::call::{ArrayCall, BadReply, Header, Verdict, array, reasons};
 use crate::mutant;
 use crate::{Amount, AppliedTransfer, Id, Inherited, Metadata, Recorded, Scope, Transfer};
 use serde_json::value::RawValue;
@@ -131,7 +131,7 @@ impl ArrayCall for ApplyTransfers {
         let replayed: Vec<bool> = array(row, "replayed", len)?;
         let seqs: Vec<Option<i64>> = array(row, "seqs", len)?;
         let amounts: Vec<Option<Amount>> = array(row, "result_amounts", len)?;
-        let created_ats = moments(row, "created_ats", len)?;
+        let created_ats: Vec<Option<SystemTime>> = array(row, "created_ats", len)?;
         let inherited = inherited(row, len)?;
         let verdict = |i: usize| match reasons[i] {
             Some(reason) => Ok(Verdict::Rejected { replayed: replayed[i], reason }),

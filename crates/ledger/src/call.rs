@@ -1,5 +1,5 @@
+use crate::Reason;
 use crate::array::Array;
-use crate::{Reason, Timestamp};
 use std::time::SystemTime;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, ToSql};
@@ -98,19 +98,6 @@ pub(crate) fn array<'a, T: FromSql<'a>>(
         return Err(BadReply::Shape(format!("{column} has {} of {len} elements", values.len())));
     }
     Ok(values)
-}
-
-/// The moments of a reply. One that JSON has no way to write cannot have been stored by the function.
-pub(crate) fn moments(
-    row: &Row,
-    column: &str,
-    len: usize,
-) -> Result<Vec<Option<SystemTime>>, BadReply> {
-    let moments: Vec<Option<SystemTime>> = array(row, column, len)?;
-    if !moments.iter().flatten().all(Timestamp::is_shown) {
-        return Err(BadReply::Shape(format!("{column} has a moment before 1970 or after 9999")));
-    }
-    Ok(moments)
 }
 
 /// The reasons of a reply, `None` where the item was applied.

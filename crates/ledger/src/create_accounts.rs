@@ -1,5 +1,5 @@
 use crate::apply_transfers::optional;
-use crate::call::{ArrayCall, BadReply, Header, Verdict, array, moments, reasons};
+use crate::call::{ArrayCall, BadReply, Header, Verdict, array, reasons};
 use crate::{AccountFlags, Amount, Balances, CreatedAccount, Metadata, NewAccount};
 use serde_json::value::RawValue;
 use std::time::SystemTime;
@@ -89,7 +89,7 @@ impl ArrayCall for CreateAccounts {
         let credits_pending = amounts("credits_pending")?;
         let credits_posted = amounts("credits_posted")?;
         let versions: Vec<Option<i64>> = array(row, "versions", len)?;
-        let created_ats = moments(row, "created_ats", len)?;
+        let created_ats: Vec<Option<SystemTime>> = array(row, "created_ats", len)?;
         let flags: Vec<i32> = array(row, "result_flags", len)?;
         let balances = |i: usize| {
             Some(Balances {

@@ -9,10 +9,12 @@ pub struct Timestamp(pub(crate) SystemTime);
 const EXPECTED: &str = "must be a moment in UTC such as 2026-11-22T10:00:00.000001Z, from 1970 on";
 
 impl Timestamp {
-    /// Whether RFC 3339 as humantime writes it has room for a moment: from 1970 to 9999.
-    pub(crate) fn is_shown(moment: &SystemTime) -> bool {
-        const END: u64 = 253_402_300_800;
-        moment.duration_since(UNIX_EPOCH).is_ok_and(|since| since.as_secs() < END)
+    /// The nearest moment that RFC 3339 as humantime writes it has room for: from 1970 to 9999. There can
+    /// be others in tables: an older function took imports of any time, and clocks are set by people. Such a
+    /// row is as durable as any.
+    fn shown(self) -> SystemTime {
+        const END: Duration = Duration::from_micros(253_402_300_799_999_999);
+        self.0.clamp(UNIX_EPOCH, UNIX_EPOCH + END)
     }
 }
 
@@ -30,7 +32,7 @@ impl FromStr for Timestamp {
 
 impl Serialize for Timestamp {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_rfc3339_micros(self.0))
+        serializer.collect_str(&humantime::format_rfc3339_micros(self.shown()))
     }
 }
 
@@ -58,17 +60,22 @@ mod tests {
             assert_eq!(text.parse::<Timestamp>(), Err(EXPECTED), "{text}");
         }
     }
+
     #[test]
-    fn what_json_has_no_way_to_write_is_not_shown() {
-        let second = Duration::from_secs(1);
-        let end = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
-        for (moment, shown) in
-            [(UNIX_EPOCH, true), (UNIX_EPOCH - second, false), (end, true), (end + second, false)]
-        {
-            assert_eq!(Timestamp::is_shown(&moment), shown, "{moment:?}");
-            if shown {
-                humantime::format_rfc3339_micros(moment).to_string();
-            }
+    fn what_json_has_no_way_to_write_is_shown_as_the_nearest_that_it_has() {
+        let (first, last) = ("1970-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z");
+        let micro = Duration::from_micros(1);
+        let end = UNIX_EPOCH + Duration::from_secs(253_402_300_800);
+        let years = Duration::from_micros(i64::MAX as u64);
+        for (moment, shown) in [
+            (UNIX_EPOCH, first),
+            (UNIX_EPOCH - micro, first),
+            (UNIX_EPOCH - years, first),
+            (end - micro, last),
+            (end, last),
+            (UNIX_EPOCH + years, last),
+        ] {
+            assert_eq!(serde_json::to_value(Timestamp(moment)).unwrap(), shown, "{moment:?}");
         }
     }
 }

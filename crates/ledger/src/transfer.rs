@@ -328,5 +328,5 @@ pub(crate) fn decimal<S: Serializer>(value: &i64, serializer: S) -> Result<S::Ok
 
 /// Microseconds, as PostgreSQL keeps them.
 pub(crate) fn rfc3339<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&humantime::format_rfc3339_micros(*time))
+    Timestamp(*time).serialize(serializer)
 }
