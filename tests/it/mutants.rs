@@ -4,25 +4,29 @@
 mod findings;
 mod situations;
 mod standbys;
+mod storms;
 mod subject;
 
 use giro_tests::mutants::Mutant;
 use subject::Subject;
 
-/// What there is to find in a situation: nothing, but for the mutant.
-async fn is_found(name: &str, situation: impl AsyncFn(Subject) -> Vec<String>) {
+/// What there is to find in a situation: nothing, but for the mutant; and of that, these sentences and no
+/// others. Anything else would be a mishap of the second run.
+async fn is_found(name: &str, situation: impl AsyncFn(Subject) -> Vec<String>, sentences: &[&str]) {
     let sound = situation(Subject::sound()).await;
     assert_eq!(sound, [""; 0], "the situation itself");
     let found = situation(Subject::with(Mutant::named(name))).await;
     assert!(!found.is_empty(), "{name} lives");
-    println!("{name}: {}", found.join("; "));
+    let expected = found.len() == sentences.len()
+        && found.iter().zip(sentences).all(|(found, sentence)| found.contains(sentence));
+    assert!(expected, "{name} is not found as {sentences:?}: {found:?}");
 }
 
 macro_rules! mutants {
-    ($($test:ident $name:literal $situation:path;)*) => {
+    ($($test:ident $name:literal $situation:path, $sentences:expr;)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
-            is_found($name, $situation).await;
+            is_found($name, $situation, &$sentences).await;
         })*
 
         #[test]
@@ -35,19 +39,32 @@ macro_rules! mutants {
 }
 
 mutants! {
-    ack_on_first_row "ack-on-first-row" situations::a_commit_that_fails;
-    believe_panic "believe-panic" situations::an_fsync_that_fails;
-    ignore_warning "ignore-warning" standbys::a_promotion_after_a_cancelled_wait;
-    reuse_timed_out_session "reuse-timed-out-session" situations::a_backend_that_hangs;
-    swap_results "swap-results" situations::one_applied_and_one_refused;
-    no_id_check_on_resend "no-id-check-on-resend" situations::a_cut_behind_the_commit;
-    rejection_not_recorded "rejection-not-recorded" situations::a_refusal_and_then_money;
-    limit_off_by_one "limit-off-by-one" situations::a_debit_of_one_too_much;
-    unsorted_locks "unsorted-locks" situations::two_batches_that_meet;
-    drop_on_bisect "drop-on-bisect" situations::one_of_four_that_cannot_be_stored;
-    new_id_on_retry "new-id-on-retry" situations::a_cut_behind_the_commit;
-    duplicates_write_nothing "duplicates-write-nothing" standbys::a_promotion_after_a_cancelled_wait;
-    fence_before_locks "fence-before-locks" situations::a_lock_that_outlasts_a_fence;
+    ack_on_first_row "ack-on-first-row" situations::a_commit_that_fails,
+        ["2 is told applied and stored as []"];
+    believe_panic "believe-panic" situations::an_fsync_that_fails,
+        ["2 is told not_applied and stored as [None]"];
+    ignore_warning "ignore-warning" standbys::a_promotion_after_a_cancelled_wait,
+        ["2 is told applied and stored as []"];
+    reuse_timed_out_session "reuse-timed-out-session" situations::a_backend_that_hangs,
+        ["nothing is applied as long as one backend hangs"];
+    swap_results "swap-results" situations::one_applied_and_one_refused,
+        ["1 is told rejected and stored as [None]", "2 is told applied and stored as [Some("];
+    no_id_check_on_resend "no-id-check-on-resend" situations::a_cut_behind_the_commit,
+        ["1 is told applied and stored as [None, None]"];
+    rejection_not_recorded "rejection-not-recorded" situations::a_refusal_and_then_money,
+        ["1 is told rejected and stored as [None]"];
+    limit_off_by_one "limit-off-by-one" situations::a_debit_of_one_too_much,
+        ["an account is past its limit"];
+    unsorted_locks "unsorted-locks" situations::two_batches_that_meet,
+        ["deadlock detected"];
+    drop_on_bisect "drop-on-bisect" situations::one_of_four_that_cannot_be_stored,
+        ["is told unknown, and nothing has happened"];
+    new_id_on_retry "new-id-on-retry" situations::a_cut_behind_the_commit,
+        ["nobody has asked for"];
+    duplicates_write_nothing "duplicates-write-nothing" standbys::a_promotion_after_a_cancelled_wait,
+        ["2 is told applied and stored as []"];
+    fence_before_locks "fence-before-locks" situations::a_lock_that_outlasts_a_fence,
+        ["it is applied after it was known that it would not be"];
 }
 
 #[test]

@@ -21,6 +21,7 @@ async fn storm(standby: bool, periods: &[(&[Fault], &str)]) {
         clocks: false,
         postgres: Vec::new(),
         environment: Vec::new(),
+        mutant: None,
     };
     let mut stage = Stage::start(plan).await;
     let (load, mut turning) = load_on_all(stage.targets()).await;

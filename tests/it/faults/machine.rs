@@ -32,6 +32,7 @@ async fn the_machines_faults_happen_to_a_stage_and_heal() {
         clocks: true,
         postgres: Vec::new(),
         environment: Vec::new(),
+        mutant: None,
     })
     .await;
     let client = stage.targets().borrow()[0].client;

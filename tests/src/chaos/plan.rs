@@ -127,6 +127,7 @@ impl RunArguments {
                 clocks: faults.iter().any(|fault| fault.needs_clocks()),
                 postgres,
                 environment,
+                mutant: None,
             },
             load: WorkloadPlan {
                 seed,

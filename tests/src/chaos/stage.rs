@@ -1,8 +1,9 @@
 //! What a storm happens to: a primary, perhaps a standby, servers as processes, and a proxy from each
 //! server to each cluster.
 
-use super::{StageServer, Target};
+use super::{RunPlan, StageServer, Target};
 use crate::cluster::{self, Around, TestCluster};
+use crate::mutants::Mutant;
 use crate::nemesis::{FakeClock, SmallDisk};
 use crate::standby::{Pair, Replication, both};
 use crate::{TestDatabase, eventually};
@@ -47,6 +48,16 @@ pub struct StagePlan {
     pub postgres: Vec<(String, String)>,
     /// Further environment of every server.
     pub environment: Vec<(String, String)>,
+    /// What is broken on purpose: the servers, or the database before they start.
+    pub mutant: Option<&'static Mutant>,
+}
+
+impl RunPlan {
+    /// The same run of something that is broken on purpose.
+    pub fn with(mut self, mutant: &'static Mutant) -> Self {
+        self.stage.mutant = Some(mutant);
+        self
+    }
 }
 
 impl StagePlan {
@@ -79,7 +90,9 @@ pub struct Stage {
 
 impl Stage {
     /// Starts everything and waits until every server is ready.
-    pub async fn start(plan: StagePlan) -> Self {
+    pub async fn start(mut plan: StagePlan) -> Self {
+        let broken = plan.mutant.and_then(Mutant::environment);
+        plan.environment.extend(broken.map(|(name, value)| (name.to_owned(), value.to_owned())));
         let own = plan.postgres.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let mut settings = SETTINGS.to_vec();
         settings.extend(plan.standby.then_some(REPLICATION).into_iter().flatten());
@@ -113,6 +126,9 @@ impl Stage {
         };
         if stage.plan.standby {
             stage.synchronize().await;
+        }
+        if let Some(mutant) = stage.plan.mutant {
+            mutant.enter(&stage.database).await;
         }
         for server in 0..stage.plan.servers {
             stage.add_server().await;
