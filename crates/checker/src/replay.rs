@@ -146,6 +146,9 @@ impl Replay<'_> {
                     fresh.push(member);
                 }
             }
+            if fresh.is_empty() {
+                return None; // all are decided already: here is one of them again
+            }
             let decided = self.stored.decisions.get(place..place + fresh.len())?;
             let one_batch =
                 decided.iter().all(|decision| decision.seq >> 16 == decided[0].seq >> 16);
