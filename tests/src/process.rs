@@ -149,3 +149,19 @@ fn note(log: &Mutex<String>, line: &str, shown: bool) {
     log.push_str(line);
     log.push('\n');
 }
+
+/// Runs a command of `program` on a database to its end, without a `DATABASE_URL` of this process: its exit
+/// code, and what it printed and said.
+pub async fn run(
+    program: &str,
+    command: &str,
+    arguments: &[&str],
+    url: Option<&str>,
+) -> (Option<i32>, String, String) {
+    let mut command_line = Command::new(program);
+    command_line.arg(command).args(arguments).env_remove("DATABASE_URL");
+    command_line.envs(url.map(|url| ("DATABASE_URL", url)));
+    let output = command_line.output().await.expect("the program runs");
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}

@@ -3,18 +3,13 @@
 use super::superuser_url;
 use giro_ledger::doctor::Check;
 use giro_tests::database::connect;
+use giro_tests::process::run;
 use giro_tests::{Halted, TestDatabase, eventually};
 use serde_json::Value;
 use std::cell::Cell;
-use tokio::process::Command;
 
 async fn giro_doctor(arguments: &[&str], url: Option<&str>) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_giro-under-test"));
-    command.arg("doctor").args(arguments).env_remove("DATABASE_URL");
-    command.envs(url.map(|url| ("DATABASE_URL", url)));
-    let output = command.output().await.expect("the program runs");
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    run(env!("CARGO_BIN_EXE_giro-under-test"), "doctor", arguments, url).await
 }
 
 #[tokio::test]

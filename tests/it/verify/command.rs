@@ -1,17 +1,12 @@
 //! The command as a shell sees it.
 
 use super::used_ledger::{judged, transfer};
+use giro_tests::process::run;
 use giro_tests::{TestDatabase, TestServer};
 use serde_json::{Value, json};
-use tokio::process::Command;
 
 async fn giro_verify(arguments: &[&str], url: Option<&str>) -> (Option<i32>, String, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_giro-under-test"));
-    command.arg("verify").args(arguments).env_remove("DATABASE_URL");
-    command.envs(url.map(|url| ("DATABASE_URL", url)));
-    let output = command.output().await.expect("the program runs");
-    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    run(env!("CARGO_BIN_EXE_giro-under-test"), "verify", arguments, url).await
 }
 
 #[tokio::test]

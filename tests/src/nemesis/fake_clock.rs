@@ -10,7 +10,7 @@ use tempfile::TempDir;
 /// machine's, as it is when an operator or NTP sets the time.
 pub struct FakeClock {
     directory: TempDir,
-    library: PathBuf,
+    preloaded: PathBuf,
 }
 
 impl FakeClock {
@@ -19,8 +19,8 @@ impl FakeClock {
         // PostgreSQL reads it as another user.
         let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let directory = tempfile::Builder::new().permissions(everybody).tempdir();
-        let library = Self::library().expect("libfaketime");
-        let clock = Self { directory: directory.expect("a temporary directory"), library };
+        let preloaded = Self::library().expect("libfaketime");
+        let clock = Self { directory: directory.expect("a temporary directory"), preloaded };
         clock.shift(0);
         clock
     }
@@ -35,10 +35,10 @@ impl FakeClock {
 
     /// What makes a process read this clock.
     pub fn environment(&self) -> Vec<(String, String)> {
-        let library = self.library.display().to_string();
+        let preloaded = self.preloaded.display().to_string();
         let file = self.file().display().to_string();
         [
-            ("LD_PRELOAD", library.as_str()),
+            ("LD_PRELOAD", preloaded.as_str()),
             ("FAKETIME_TIMESTAMP_FILE", &file),
             ("FAKETIME_NO_CACHE", "1"),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
