@@ -78,8 +78,9 @@ pub async fn fill_wal_of(cluster: &mut TestCluster) -> String {
 /// PostgreSQL say.
 pub async fn fill_data_of(cluster: &TestCluster, database: &str) -> String {
     let disk = cluster.around().data_disk.as_ref().expect("the data has a disk of its own");
-    let full = disk.fill();
+    // A new session may have to write a cache of the catalog first, which a full disk refuses.
     let session = connect(&cluster.url("postgres", database)).await;
+    let full = disk.fill();
     let more = "CREATE TEMP TABLE more AS SELECT repeat('x', 1000) FROM generate_series(1, 1000)";
     let error = session.batch_execute(more).await.expect_err("the disk is full");
     assert_eq!(error.code(), Some(&SqlState::DISK_FULL), "{error}");
