@@ -5,6 +5,7 @@ use giro_tests::database::connect;
 use giro_tests::{Client, ServerProcess, TestDatabase, TestServer};
 use serde_json::{Value, json};
 use std::time::Duration;
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio_postgres::error::SqlState;
 
@@ -106,9 +107,15 @@ async fn one_id_with_two_contents_on_two_servers_has_one_answer() {
     database.assert_no_deadlock().await;
 }
 
-/// Sends every id in batches of 100, in an order of its own and from one account to the next; a call that
-/// met the other writer's is made again. How many were applied, and how often it met the other.
-async fn write_all(database: &TestDatabase, ids: Vec<u64>, debit: u64) -> (usize, usize) {
+/// Sends every id in batches of 100, in an order of its own and from one account to the next, each batch when
+/// the other writer sends one; a call that met the other's is made again. How many were applied, and how often
+/// it met the other.
+async fn write_all(
+    database: &TestDatabase,
+    ids: Vec<u64>,
+    debit: u64,
+    together: &Barrier,
+) -> (usize, usize) {
     let session = connect(&database.server_url).await;
     let (mut applied, mut met) = (0, 0);
     for batch in ids.chunks(100) {
@@ -118,6 +125,7 @@ async fn write_all(database: &TestDatabase, ids: Vec<u64>, debit: u64) -> (usize
         };
         let requests: Vec<_> =
             batch.iter().map(|id| vec![direct::transfer(transfer(id))]).collect();
+        together.wait().await;
         let answers = loop {
             match direct::apply(&session, &requests).await {
                 Ok(answers) => break answers,
@@ -148,8 +156,11 @@ async fn two_writers_of_the_same_ids_in_other_orders_never_wait_in_a_circle() {
     // last. No account is in both, so that they meet at the ids alone.
     let ascending: Vec<u64> = (1..=IDS).collect();
     let descending = ascending.chunks(300).flat_map(|part| part.iter().rev().copied()).collect();
-    let (one, two) =
-        tokio::join!(write_all(database, ascending, 1), write_all(database, descending, 3));
+    let together = Barrier::new(2);
+    let (one, two) = tokio::join!(
+        write_all(database, ascending, 1, &together),
+        write_all(database, descending, 3, &together)
+    );
     assert_eq!(one.0 + two.0, IDS as usize, "each applied once, by one or the other");
     assert_eq!(database.number("SELECT count(*) FROM giro.transfers").await, IDS as i64);
     assert!(one.1 + two.1 > 0, "the two have never met");
