@@ -1,10 +1,16 @@
 //! Limits of memory, processor and descriptors.
 
 use super::{Cgroup, Controller, Wound};
-use crate::chaos::Stage;
+use crate::chaos::witness::PATIENCE;
+use crate::chaos::{Stage, StageServer};
 use fastrand::Rng;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use std::fs;
+use std::net::SocketAddr;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio::time::sleep;
 
 /// More than a server needs beside what it has at rest, at any load: see "Figures" of docs/reliability.md.
 const MEMORY: u64 = 96 << 20;
@@ -49,19 +55,42 @@ fn limit(process: u32, change: impl FnOnce(Rlimit) -> Rlimit) -> Rlimit {
 }
 
 pub(super) async fn squeeze_descriptors(stage: &mut Stage, random: &mut Rng) -> Wound {
-    let process = some_server(stage, random);
-    let descriptors = Descriptors::squeeze(process, 0);
-    let evidence = format!("{} of server process {process}", descriptors.evidence());
-    Wound::healed_by(|_| {
+    let server = some_server(stage, random);
+    let process = server.process.as_ref().expect("it runs");
+    let log = server.logs.last().expect("its log").clone();
+    let descriptors = Descriptors::squeeze(process.id(), 0);
+    let before = refusals(&log);
+    let address = process.client.address();
+    let crowd = crowded(address, || refusals(&log) > before).await;
+    let evidence = format!("{} of server process {}", descriptors.evidence(), process.id());
+    Wound::healed_by(move |_| {
         Box::pin(async move {
-            drop(descriptors);
-            evidence
+            drop((descriptors, crowd));
+            let refused = refusals(&log) - before;
+            format!("{evidence}; {refused} times a connection could not be accepted")
         })
     })
 }
 
+/// Connections that want nothing, one more at a time until there are too many.
+async fn crowded(address: SocketAddr, is_full: impl Fn() -> bool) -> Vec<TcpStream> {
+    let started = Instant::now();
+    let mut crowd = Vec::new();
+    while !is_full() {
+        assert!(started.elapsed() < PATIENCE, "{} connections were accepted", crowd.len());
+        crowd.extend(TcpStream::connect(address).await);
+        sleep(Duration::from_millis(20)).await;
+    }
+    crowd
+}
+
+/// How often a server has had no descriptor for a connection.
+fn refusals(log: &Mutex<String>) -> usize {
+    log.lock().expect("a log").matches("a connection could not be accepted").count()
+}
+
 pub(super) async fn squeeze_memory(stage: &mut Stage, random: &mut Rng) -> Wound {
-    let process = some_server(stage, random);
+    let process = some_server(stage, random).process.as_ref().expect("it runs").id();
     let group = Cgroup::new(Controller::Memory).expect("a control group");
     group.limit(MEMORY);
     group.take(process);
@@ -70,9 +99,8 @@ pub(super) async fn squeeze_memory(stage: &mut Stage, random: &mut Rng) -> Wound
     })
 }
 
-/// The process of one of the servers that run.
-fn some_server(stage: &Stage, random: &mut Rng) -> u32 {
-    let running: Vec<u32> =
-        stage.servers.iter().filter_map(|server| Some(server.process.as_ref()?.id())).collect();
-    *running.get(random.usize(0..running.len())).expect("a server runs")
+/// One of the servers that run.
+fn some_server<'a>(stage: &'a Stage, random: &mut Rng) -> &'a StageServer {
+    let running: Vec<_> = stage.servers.iter().filter(|server| server.process.is_some()).collect();
+    running.get(random.usize(0..running.len())).expect("a server runs")
 }
