@@ -104,7 +104,7 @@ impl Mutant {
             name: "no-id-check-on-resend",
             breaks: "A batch that is sent again is judged again, and no unique index stands behind.",
             revealed_by: "A session that is cut behind Sync: it has committed, and nobody was told.",
-            by_the_storm: None,
+            by_the_storm: Some("C2"),
             switch: Switch::Database {
                 texts: &[(
                     "WHERE k.ledger = u.ledger AND k.id = u.id OFFSET 0) AS k ON true

@@ -33,6 +33,11 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
                 b.credits_posted + 5 * (b.account = id(9))::int, b.created_at
            FROM giro.account_balances b JOIN giro.decisions d USING (seq) WHERE d.id = id(18);
          UPDATE giro.account_state SET version = version + 1, credits_posted = credits_posted + 5 WHERE id = id(9)";
+    "an id is decided twice" is found by "C2":
+        "ALTER TABLE giro.decisions DROP CONSTRAINT decisions_pkey;
+         INSERT INTO giro.decisions
+         SELECT seq + 1, created_at, ledger, code, flags, id, debit_account, credit_account, amount
+           FROM giro.decisions WHERE id = id(18)";
     "half of a posting is there" is found by "C2":
         "DELETE FROM giro.account_balances b USING giro.decisions d
           WHERE d.id = id(18) AND b.seq = d.seq AND b.account = id(9)";

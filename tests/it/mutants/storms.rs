@@ -74,6 +74,7 @@ macro_rules! storms {
 
 storms! {
     swap_results "swap-results" CALM;
+    no_id_check_on_resend "no-id-check-on-resend" CUTS;
     rejection_not_recorded "rejection-not-recorded" CALM;
     limit_off_by_one "limit-off-by-one" CALM;
     new_id_on_retry "new-id-on-retry" CUTS;
