@@ -3,7 +3,7 @@
 use crate::nemesis::small_disk::give_to_owner_of;
 use crate::nemesis::{FakeClock, SmallDisk};
 use giro_embedded::{Binaries, Cluster, Options};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use tempfile::TempDir;
 
@@ -102,6 +102,11 @@ impl TestCluster {
     pub fn log_file(&self) -> PathBuf {
         self.options.data_dir.join("postgres.log")
     }
+
+    /// The first deadlock that it has logged.
+    pub fn deadlock(&self) -> Option<String> {
+        first_line(&self.log_file(), &[DEADLOCK])
+    }
 }
 
 /// Starts a fresh cluster, as durable as any: fsync is on.
@@ -158,9 +163,16 @@ pub fn shared_url(user: &str, database: &str) -> String {
 
 /// A line of the server's log that no test may cause.
 pub fn alarming_line(cluster: &Cluster) -> Option<String> {
-    let log = std::fs::read(cluster.log_path()).expect("the log of PostgreSQL");
+    first_line(cluster.log_path(), &[DEADLOCK, "PANIC:"])
+}
+
+const DEADLOCK: &str = "deadlock detected";
+
+/// The first line of PostgreSQL's log that contains one of these.
+fn first_line(log: &Path, texts: &[&str]) -> Option<String> {
+    let log = std::fs::read(log).expect("the log of PostgreSQL");
     let log = String::from_utf8_lossy(&log);
     assert!(log.contains("ready to accept connections"), "this is not the log: {log}");
-    let alarming = |line: &&str| line.contains("deadlock detected") || line.contains("PANIC:");
-    log.lines().find(alarming).map(str::to_owned)
+    let is_sought = |line: &&str| texts.iter().any(|text| line.contains(text));
+    log.lines().find(is_sought).map(str::to_owned)
 }

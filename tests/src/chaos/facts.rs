@@ -34,6 +34,7 @@ pub(super) async fn write(directory: &Path, plan: &RunPlan, stage: &Stage) -> Re
         "rate": plan.load.rate,
         "arrivals": format!("{:?}", plan.load.arrivals),
         "callers": plan.load.callers,
+        "bulk": plan.load.bulk_max,
         "accounts": {"hot": plan.load.hot, "cold": plan.load.cold},
         "gates": plan.gates,
         "postgres": settings,

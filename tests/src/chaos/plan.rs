@@ -37,6 +37,9 @@ pub struct RunArguments {
     /// Requests a second
     #[arg(long, value_name = "COUNT")]
     rate: Option<f64>,
+    /// Transfers of the largest bulk; 6 % of the requests are bulks
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..=1000))]
+    bulk: Option<u16>,
     /// How requests come
     #[arg(long, default_value = "poisson")]
     arrivals: Arrivals,
@@ -103,10 +106,10 @@ impl RunArguments {
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000));
         let servers = self.servers.unwrap_or(2);
         let giro = self.giro()?;
-        let (until, rate, cold) = match size {
-            Size::Short => (Until::Seconds(6.0), 200.0, 50),
-            Size::Ci => (Until::Cycles(40), 400.0, 500),
-            Size::Part => (Until::Seconds(3600.0), 800.0, 10_000),
+        let (until, rate, bulk_max, cold) = match size {
+            Size::Short => (Until::Seconds(6.0), 200.0, 6, 50),
+            Size::Ci => (Until::Cycles(40), 400.0, 6, 500),
+            Size::Part => (Until::Seconds(3600.0), 800.0, 100, 10_000),
         };
         let until = match (self.time, self.cycles) {
             (Some(time), _) => Until::Seconds(time.as_secs_f64()),
@@ -134,6 +137,7 @@ impl RunArguments {
                 servers,
                 rate: self.rate.unwrap_or(rate),
                 arrivals: self.arrivals,
+                bulk_max: self.bulk.map_or(bulk_max, usize::from),
                 callers: 256,
                 hot: 16,
                 cold,

@@ -91,12 +91,13 @@ fn circumstances(directory: &Path) -> String {
     let machine = &facts["machine"];
     let standby = if facts["standby"] == true { " with a synchronous standby" } else { "" };
     format!(
-        "{}: {} servers on one PostgreSQL{standby}, {} requests a second ({}), {} hot and {} cold accounts. \
+        "{}: {} servers on one PostgreSQL{standby}, {} requests a second ({}), bulks of up to {}, {} hot and {} cold accounts. \
          {} cores, {} GiB, Linux {}. PostgreSQL: {}.",
         bare(&facts["giro"]),
         facts["servers"],
         facts["rate"],
         bare(&facts["arrivals"]),
+        facts["bulk"],
         facts["accounts"]["hot"],
         facts["accounts"]["cold"],
         machine["cores"],
@@ -116,7 +117,7 @@ fn course(summary: &Summary) -> String {
          - {} transfers acknowledged; {} answers told what had been decided before.\n\
          - {} ids of which nobody was told what became of them: {} had been applied, {} refused, {} had never \
          run. All were resolved in {:.1} s.\n\
-         - {:.0} decisions a second before the faults; half of it {:.1} s after the last one.\n\
+         - {:.0} decisions a second before the faults, and {} requests told to be unknown; half of it {:.1} s after the last one.\n\
          - Debits were credits in each of {} snapshots meanwhile ({} times PostgreSQL could not be looked at).\n\n",
         summary.requests,
         summary.repeats,
@@ -133,6 +134,7 @@ fn course(summary: &Summary) -> String {
         resolved.absent,
         resolved.seconds,
         summary.goodput,
+        summary.unknown_in_calm,
         summary.back_seconds,
         looked.looks,
         looked.in_vain,

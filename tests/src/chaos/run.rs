@@ -21,6 +21,7 @@ use super::timeline::Timeline;
 use super::weather::{Forecast, Weather};
 use super::workload::{Resolved, Sent, Workload};
 use super::{Stage, facts};
+use crate::cluster::TestCluster;
 use futures_util::FutureExt;
 use giro_checker::Verdict;
 use giro_checker::history::FAULTS;
@@ -49,6 +50,8 @@ pub(super) struct Storm {
     pub(super) looked: Looked,
     /// Decided a second before the first fault.
     pub(super) goodput: f64,
+    /// Told to be unknown before the first fault.
+    pub(super) unknown_in_calm: u64,
     /// Until half of that was there again after the last fault.
     pub(super) back_seconds: f64,
 }
@@ -73,6 +76,9 @@ pub async fn run(plan: RunPlan) -> Result<Summary, String> {
     let timeline = timeline.map_err(|error| format!("the history: {error}"))?;
     keep_logs(&directory, &stage);
     let (storm, verdict, mut failure) = judged(&directory, &mut stage, storm).await;
+    if let Some(line) = stage.clusters.iter().find_map(TestCluster::deadlock) {
+        failure.get_or_insert(line);
+    }
     if let Err(error) = keep_data(&plan, &mut stage) {
         failure.get_or_insert(error);
     }
@@ -133,6 +139,7 @@ async fn phases(
     let looking =
         Looking::start(&plan.out, looks_url(stage), recorder.clock(), alarm).map_err(in_file)?;
     let goodput = calm(&workload).await?;
+    let unknown_in_calm = workload.unknown();
     let lines = Lines::create(&plan.out.join(FAULTS)).map_err(in_file)?;
     let forecast = Forecast { stage, workload: &workload, recorder: &recorder, plan, lines };
     let weather = forecast.blow().await?;
@@ -146,7 +153,7 @@ async fn phases(
     if looked.looks == 0 {
         return Err(format!("{LOOKS}: the ledger was never seen"));
     }
-    Ok(Storm { weather, sent, resolved, looked, goodput, back_seconds })
+    Ok(Storm { weather, sent, resolved, looked, goodput, unknown_in_calm, back_seconds })
 }
 
 /// Decisions a second without a fault.
@@ -196,7 +203,7 @@ async fn stop_servers(stage: &mut Stage) -> Result<(), String> {
 
 /// Of a superuser, on the cluster that takes writes, whichever it is.
 fn looks_url(stage: &Stage) -> String {
-    let url = |cluster: &crate::cluster::TestCluster| cluster.url("postgres", "giro");
+    let url = |cluster: &TestCluster| cluster.url("postgres", "giro");
     match &stage.clusters[..] {
         [only] => url(only),
         [first, second] => {

@@ -64,6 +64,8 @@ pub struct Summary {
     pub looked: Looked,
     /// Decisions a second without a fault.
     pub goodput: f64,
+    /// Requests told to be unknown although nothing was wrong yet.
+    pub unknown_in_calm: u64,
     /// Until half of it was back after the last fault.
     pub back_seconds: f64,
     /// Of all predicates.
@@ -116,14 +118,15 @@ impl Summary {
     }
 
     fn add_storm(&mut self, storm: &Storm) {
-        let Storm { weather, sent, resolved, looked, goodput, back_seconds } = storm;
+        let Storm { weather, sent, resolved, looked, .. } = storm;
         (self.faults, self.cycles, self.zombies) =
             (weather.faults, weather.cycles, weather.zombies);
         self.kinds = weather.kinds.clone();
         (self.requests, self.repeats) = (sent.requests, sent.repeats);
         (self.left, self.late) = (sent.left, sent.late);
         (self.resolved, self.looked) = (*resolved, *looked);
-        (self.goodput, self.back_seconds) = (*goodput, *back_seconds);
+        (self.goodput, self.back_seconds) = (storm.goodput, storm.back_seconds);
+        self.unknown_in_calm = storm.unknown_in_calm;
     }
 
     pub(super) fn add_verdict(&mut self, verdict: &Verdict) {

@@ -60,6 +60,8 @@ pub(super) struct WorkloadPlan {
     pub(super) rate: f64,
     /// When they come.
     pub(super) arrivals: Arrivals,
+    /// Transfers of the largest bulk; at least two.
+    pub(super) bulk_max: usize,
     /// Requests that may be in flight.
     pub(super) callers: u32,
     /// Accounts with most of the traffic.
@@ -85,6 +87,7 @@ pub(super) struct Shared {
 struct Counts {
     in_flight: AtomicU64,
     decided: AtomicU64,
+    unknown: AtomicU64,
     sent: AtomicU64,
     late: AtomicU64,
     repeats: AtomicU64,
@@ -131,7 +134,7 @@ impl Workload {
         let accounts = Accounts::new(plan.hot, plan.cold);
         caller::open_accounts(&shared, &accounts).await?;
         let schedule = Schedule {
-            generator: Generator::new(plan.seed, plan.servers, accounts),
+            generator: Generator::new(plan),
             random: Rng::with_seed(plan.seed),
             twins: VecDeque::new(),
             due: Instant::now(),
@@ -155,6 +158,11 @@ impl Workload {
     /// Requests that have been applied or refused for good.
     pub(super) fn decided(&self) -> u64 {
         self.shared.counts.decided.load(Ordering::Relaxed)
+    }
+
+    /// Requests that a server has answered with "unknown".
+    pub(super) fn unknown(&self) -> u64 {
+        self.shared.counts.unknown.load(Ordering::Relaxed)
     }
 
     /// What has been sent.

@@ -71,6 +71,7 @@ async fn once(number: u32, shared: &Shared, connection: &mut Connection, request
     match said(&asking.asked, reply) {
         Ok(answer) => {
             counts.decided.fetch_add(u64::from(is_decided(&answer)), Ordering::Relaxed);
+            counts.unknown.fetch_add(u64::from(is_unknown(&answer)), Ordering::Relaxed);
             shared.note(asking, ret, answer).await;
         }
         Err(wrong) => shared.alarm.raise(wrong),
@@ -97,6 +98,11 @@ fn is_decided(answer: &Answer) -> bool {
         Told::Rejected { reason, .. } => STICKY.contains(&reason.as_str()),
         Told::NotApplied(_) | Told::Unknown => false,
     })
+}
+
+/// Whether the server says of some item that it does not know.
+fn is_unknown(answer: &Answer) -> bool {
+    matches!(answer, Answer::Told(told) if told.contains(&Told::Unknown))
 }
 
 /// One attempt that is not part of the load, written down; what it was answered.

@@ -1,6 +1,7 @@
 //! What is asked for: request `n` of a seed is the same in every run, but for what depends on what callers
 //! were told (which hold is open, what was sent before).
 
+use super::WorkloadPlan;
 use super::accounts::Accounts;
 use super::memory::{Hold, Memory};
 use super::request::{Kind, Manner, Request};
@@ -9,8 +10,6 @@ use giro_checker::history::{Asked, Item};
 use giro_checker::model::transfer::{LINKED, PENDING, POST_PENDING, VOID_PENDING};
 use std::time::Duration;
 
-/// Ids that one request has for itself.
-const IDS: u64 = 8;
 /// The first id; smaller ones are for the first funds.
 const FIRST: u64 = 100_000;
 /// An account that there is not.
@@ -26,17 +25,29 @@ const RUDE: f64 = 0.011;
 const MORE_FUNDS: f64 = 0.03;
 const DEADLINES: [u64; 5] = [200, 500, 1000, 2000, 5000];
 
+/// Of the longest chain.
+const CHAIN_MAX: usize = 4;
+
 /// Makes requests.
 pub(super) struct Generator {
     seed: u64,
     servers: usize,
     accounts: Accounts,
+    /// Transfers of the largest bulk.
+    bulk_max: usize,
     number: u64,
 }
 
 impl Generator {
-    pub(super) fn new(seed: u64, servers: usize, accounts: Accounts) -> Self {
-        Self { seed, servers, accounts, number: 0 }
+    pub(super) fn new(plan: &WorkloadPlan) -> Self {
+        let accounts = Accounts::new(plan.hot, plan.cold);
+        let WorkloadPlan { seed, servers, bulk_max, .. } = *plan;
+        Self { seed, servers, accounts, bulk_max, number: 0 }
+    }
+
+    /// Ids that one request has for itself.
+    fn ids(&self) -> u64 {
+        self.bulk_max.max(CHAIN_MAX) as u64
     }
 
     /// The next request, and perhaps one for the same ids that another server is to get at once.
@@ -80,14 +91,14 @@ impl Generator {
             part if part < 0.94 => (Kind::Chain, self.chain(random, memory)),
             _ => (Kind::Bulk, self.bulk(random, memory)),
         };
-        let first = FIRST + (self.number - 1) * IDS;
-        for (item, id) in items.iter_mut().zip(first..first + IDS) {
+        let first = FIRST + (self.number - 1) * self.ids();
+        for (item, id) in items.iter_mut().zip(first..first + self.ids()) {
             item.id = id;
         }
         // A hold of the same chain goes by its place until it has its id.
         let ids: Vec<_> = items.iter().map(|item| item.id).collect();
         for item in &mut items {
-            if let Some(place) = item.pending_id.filter(|id| *id < IDS) {
+            if let Some(place) = item.pending_id.filter(|id| *id < self.ids()) {
                 item.pending_id = Some(ids[place as usize]);
             }
         }
@@ -159,7 +170,7 @@ impl Generator {
     }
 
     fn chain(&self, random: &mut Rng, memory: &mut Memory) -> Vec<Item> {
-        let count = random.usize(2..=4);
+        let count = random.usize(2..=CHAIN_MAX);
         let mut items: Vec<_> = (0..count).map(|_| self.any(random, memory)).collect();
         if random.u8(0..4) == 0 {
             // The second posts what the first reserves.
@@ -174,7 +185,7 @@ impl Generator {
     }
 
     fn bulk(&self, random: &mut Rng, memory: &mut Memory) -> Vec<Item> {
-        (0..random.usize(2..=6)).map(|_| self.any(random, memory)).collect()
+        (0..random.usize(2..=self.bulk_max)).map(|_| self.any(random, memory)).collect()
     }
 
     /// Refused by a rule, for good or for now, or malformed.

@@ -1,10 +1,20 @@
+use super::super::Arrivals;
 use super::*;
 use std::collections::{HashMap, HashSet};
 
 const REQUESTS: usize = 40_000;
 
 fn generator(seed: u64) -> Generator {
-    Generator::new(seed, 2, Accounts::new(16, 500))
+    Generator::new(&WorkloadPlan {
+        seed,
+        servers: 2,
+        rate: 400.0,
+        arrivals: Arrivals::Fixed,
+        bulk_max: 6,
+        callers: 256,
+        hot: 16,
+        cold: 500,
+    })
 }
 
 fn requests(seed: u64) -> Vec<Request> {
