@@ -93,7 +93,9 @@ BEGIN
         END IF;
     END;
     batch_id := giro.enter_batch();
-    now_at := greatest(clock_timestamp(), now_at);
+    -- Not before they were found to be due, though the clock were set back meanwhile: whoever comes next
+    -- judges by the moment that is left on the accounts.
+    now_at := greatest(clock_timestamp(), now_at, due_at);
 
     -- What was resolved meanwhile is no longer there.
     WITH released AS (

@@ -1,6 +1,8 @@
 //! "Pending", "Post", "Void", "Expiry".
 
 use super::{Ledger, MAX, SECOND, hold, post, transfer, void};
+use giro_tests::database::connect;
+use giro_tests::eventually;
 use serde_json::json;
 
 async fn ledger() -> Ledger {
@@ -160,6 +162,31 @@ async fn expiry_is_at_created_at_and_timeout_exactly_even_if_not_released_yet() 
     let after = [post(24, 12, json!({})), void(25, 13, json!({}))];
     assert_eq!(ledger.apply(json!(after)).await, ["pending_transfer_expired"; 2]);
     ledger.server.database.assert_consistent().await;
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_while_a_hold_is_released_does_not_open_it_again() {
+    let ledger = ledger().await;
+    let database = &ledger.server.database;
+    let owner = connect(&database.owner_url).await;
+    let patient = "ALTER FUNCTION giro.expire_holds SET lock_timeout = '30s'";
+    owner.batch_execute(patient).await.unwrap();
+    let held = hold(10, json!({"amount": 5, "timeout": 3}));
+    assert_eq!(ledger.apply(json!([held])).await, ["applied"]);
+    let holder = database.superuser().await;
+    let lock = "BEGIN; SELECT FROM giro.account_state WHERE id::text LIKE '%1' FOR UPDATE";
+    holder.batch_execute(lock).await.unwrap();
+    ledger.wait(3 * SECOND).await;
+    let releasing = "SELECT count(*) FROM pg_stat_activity
+                      WHERE datname = current_database() AND wait_event_type = 'Lock'
+                        AND query LIKE '%giro.expire_holds%'";
+    eventually("the hold is due", async || database.number(releasing).await > 0).await;
+    ledger.wait(-2 * SECOND).await;
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    eventually("it is released", async || ledger.balances(1).await == [0; 4]).await;
+    assert_eq!(ledger.apply(json!([void(20, 10, json!({}))])).await, ["pending_transfer_expired"]);
+    assert_eq!(ledger.balances(1).await, [0; 4]);
+    database.assert_consistent().await;
 }
 
 #[tokio::test]
