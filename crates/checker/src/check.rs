@@ -48,7 +48,7 @@ fn in_memory(
     stored.index();
     let timeline = Timeline::new(history, &stored);
     let order = order::check(&timeline);
-    let (replay, model) = replay::check(&timeline, faults);
+    let (replay, model) = replay::check(&timeline, settings.began);
     let answers = answers::check(&timeline, &model, settings.refused_by_database);
     drop(model);
     let reads = reads::check(&timeline);

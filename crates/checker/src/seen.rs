@@ -7,7 +7,7 @@ use crate::timeline::{Timeline, is_replayed};
 use crate::verdict::{Gate, Predicate};
 use crate::{CheckError, Gates};
 use serde::Deserialize;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::Path;
 
 /// Of the crashes and cuts: one of them may come just when nobody asks for anything.
@@ -20,6 +20,8 @@ pub(crate) struct Settings {
     pub(crate) gates: Gates,
     /// The run has items for which PostgreSQL raises an error.
     pub(crate) refused_by_database: bool,
+    /// When the clock of the history was zero, in microseconds since 1970.
+    pub(crate) began: Option<i64>,
 }
 
 impl Settings {
@@ -117,12 +119,15 @@ impl Doubts {
             let is_applied = |ask: &Ask| matches!(ask.told, Said::Applied(_));
             // Who is not told of a replay has made it: then nobody that is in doubt has.
             let made = asks().find(|ask| is_applied(ask) && !is_replayed(&ask.told));
-            let told = || looks.shown.contains(&id) || asks().any(is_applied);
+            // Also who is told of a replay may have made it, by a batch that was sent twice.
+            let told_by =
+                |look: u64| asks().any(|ask| is_applied(ask) && history.request(ask).inv < look);
+            let shown = || looks.shown.get(&id).is_some_and(|look| !told_by(*look));
             let made_afterwards = made.is_some_and(|ask| history.request(ask).inv > left);
             let looked_absent = looks.absent.get(&id).is_some_and(|look| *look > left);
             if made_afterwards || looked_absent && !is_of_nothing(decision) {
                 doubts.absent += 1;
-            } else if decision.reason.is_none() && made.is_none() && told() {
+            } else if decision.reason.is_none() && shown() {
                 doubts.applied += 1;
             }
         }
@@ -137,18 +142,21 @@ fn is_of_nothing(decision: &Decision) -> bool {
 
 /// What the final phase saw of ids before it sent them again.
 struct Looks {
-    /// They were applied.
-    shown: HashSet<u64>,
+    /// They were applied, first at this moment.
+    shown: HashMap<u64, u64>,
     /// They were not decided, last at this moment.
     absent: HashMap<u64, u64>,
 }
 
 impl Looks {
     fn of(history: &History) -> Self {
-        let mut looks = Self { shown: HashSet::new(), absent: HashMap::new() };
+        let mut looks = Self { shown: HashMap::new(), absent: HashMap::new() };
         for lookup in &history.lookups {
             match lookup.told {
-                Some(Said::Applied(_)) => drop(looks.shown.insert(lookup.id)),
+                Some(Said::Applied(_)) => {
+                    let first = looks.shown.entry(lookup.id).or_insert(lookup.inv);
+                    *first = lookup.inv.min(*first);
+                }
                 Some(_) => {}
                 None => {
                     let last = looks.absent.entry(lookup.id).or_default();

@@ -224,6 +224,15 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
         "", |files| files.history.retain(|attempt| !matches!(attempt.asked, Asked::Account(_)));
     "nobody was in doubt about what was applied" is found by "turned out to be applied":
         "", |files| files.forget_doubts(&[50, 51, 52, 53, 58]);
+    "those in doubt were not the only ones" is found by "turned out to be applied": "", |files| {
+        let told = |answer: &Answer| matches!(answer, Answer::Told(told) if matches!(told[..], [Told::Applied(_)]));
+        for attempt in files.history.iter_mut().filter(|attempt| told(&attempt.answer)) {
+            let Asked::Transfers(items) = &attempt.asked else { continue };
+            if (50..=58).contains(&items[0].id) {
+                attempt.inv = 1;
+            }
+        }
+    };
     "nobody was in doubt about what was not" is found by "turned out not to be":
         "", |files| files.forget_doubts(&[54, 55, 56, 57]);
     "those in doubt were made while they were" is found by "turned out not to be": "", |files| {

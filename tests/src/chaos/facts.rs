@@ -1,11 +1,13 @@
 //! `run.json`: what a run is, on which machine, with which settings.
 
 use super::plan::{RunPlan, name};
+use super::recorder::Clock;
 use super::{Stage, Witness};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 pub(super) const FILE: &str = "run.json";
 /// What PostgreSQL leaves, where it is kept.
@@ -17,13 +19,19 @@ const SETTINGS: &str = "SELECT name, setting FROM pg_settings
     ORDER BY name";
 
 /// Writes it, before anything happens.
-pub(super) async fn write(directory: &Path, plan: &RunPlan, stage: &Stage) -> Result<(), String> {
+pub(super) async fn write(
+    directory: &Path,
+    plan: &RunPlan,
+    stage: &Stage,
+    clock: Clock,
+) -> Result<(), String> {
     let mut witness = Witness::of(stage.primary());
     let rows = witness.look(SETTINGS).await.ok_or("PostgreSQL does not tell its settings")?;
     let settings: serde_json::Map<_, _> =
         rows.iter().map(|row| (row.get(0), Value::String(row.get(1)))).collect();
     let facts = json!({
         "seed": plan.seed,
+        "began": micros_since_1970() - (clock.now() / 1_000) as i64,
         "giro": version(plan),
         "size": plan.size,
         "servers": plan.stage.servers,
@@ -42,6 +50,10 @@ pub(super) async fn write(directory: &Path, plan: &RunPlan, stage: &Stage) -> Re
     });
     let path = directory.join(FILE);
     fs::write(&path, format!("{facts:#}\n")).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn micros_since_1970() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as i64)
 }
 
 /// As the program says itself.

@@ -68,7 +68,7 @@ pub async fn run(plan: RunPlan) -> Result<Summary, String> {
     let alarm = Arc::new(Alarm::default());
     let (recorder, history) = Recorder::begin(&directory, alarm.clone())
         .map_err(|error| format!("{}: {error}", directory.display()))?;
-    facts::write(&directory, &plan, &stage).await?;
+    facts::write(&directory, &plan, &stage, recorder.clock()).await?;
     // A fault that does not happen, or a harness that breaks, is a panic, and no pass either.
     let storm = AssertUnwindSafe(storm(&plan, &mut stage, recorder, alarm)).catch_unwind();
     let storm = storm.await.unwrap_or_else(|panic| Err(panic_message(&*panic)));
