@@ -80,6 +80,15 @@ async fn a_storm_leaves_all_that_is_needed_to_judge_it_and_to_judge_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_storm_with_a_standby_that_is_never_promoted_is_judged() {
+    let place = tempfile::tempdir().unwrap();
+    let directory = place.path().join("run");
+    let options = ["--standby", "--faults", "halt-standby", "--for", "2s"];
+    let summary = run(&directory, &options).await;
+    assert!(summary.passes && summary.faults > 0, "{summary:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_storm_that_saw_too_little_does_not_pass() {
     let place = tempfile::tempdir().unwrap();
     let directory = place.path().join("run");

@@ -8,6 +8,7 @@ mod storms;
 mod subject;
 
 use giro_tests::mutants::Mutant;
+use giro_tests::needs::{self, Need};
 use subject::Subject;
 
 /// What there is to find in a situation: nothing, but for the mutant; and of that, these sentences and no
@@ -23,9 +24,12 @@ async fn is_found(name: &str, situation: impl AsyncFn(Subject) -> Vec<String>, s
 }
 
 macro_rules! mutants {
-    ($($test:ident $name:literal $situation:path, $sentences:expr;)*) => {
+    ($($test:ident $name:literal $situation:path, $sentences:expr $(, needs $needs:expr)?;)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
+            $(if !needs::met(&$needs) {
+                return;
+            })?
             is_found($name, $situation, &$sentences).await;
         })*
 
@@ -42,7 +46,7 @@ mutants! {
     ack_on_first_row "ack-on-first-row" situations::a_commit_that_fails,
         ["2 is told applied and stored as []"];
     believe_panic "believe-panic" situations::an_fsync_that_fails,
-        ["2 is told not_applied and stored as [None]"];
+        ["2 is told not_applied and stored as [None]"], needs [Need::Strace];
     ignore_warning "ignore-warning" standbys::a_promotion_after_a_cancelled_wait,
         ["2 is told applied and stored as []"];
     reuse_timed_out_session "reuse-timed-out-session" situations::a_backend_that_hangs,

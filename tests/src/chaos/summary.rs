@@ -17,6 +17,10 @@ pub(super) const FILE: &str = "summary.json";
 /// in time.
 const SENT_PERCENT: f64 = 90.0;
 const SENT: &str = "requests sent in time, in percent";
+/// What is never looked at may be anything meanwhile. So many of a hundred looks have to be answered; a
+/// database that is down or halted answers none.
+const LOOKED_PERCENT: f64 = 50.0;
+const LOOKED: &str = "looks at the sums that were answered, in percent";
 
 /// What a run has come to.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -135,13 +139,19 @@ impl Summary {
         let missed = verdict.gates.iter().filter(|gate| !gate.passes());
         self.gates_missed = missed.map(|gate| gate.name.clone()).collect();
         self.gates = verdict.gates.iter().map(|gate| (gate.name.clone(), gate.seen)).collect();
-        let sent = 100.0 * self.requests as f64 / (self.requests + self.late).max(1) as f64;
-        self.gates.push((SENT.into(), sent));
-        if sent < SENT_PERCENT {
-            self.gates_missed.push(SENT.into());
-        }
+        let Looked { looks, in_vain, .. } = self.looked;
+        self.add_gate(SENT, SENT_PERCENT, self.requests, self.late);
+        self.add_gate(LOOKED, LOOKED_PERCENT, looks, in_vain);
         let holds = self.looked.unbalanced == 0 && verdict.holds();
         self.passes = self.failure.is_none() && holds && self.gates_missed.is_empty();
+    }
+
+    fn add_gate(&mut self, name: &str, needed: f64, good: u64, bad: u64) {
+        let percent = 100.0 * good as f64 / (good + bad).max(1) as f64;
+        self.gates.push((name.into(), percent));
+        if percent < needed {
+            self.gates_missed.push(name.into());
+        }
     }
 }
 
@@ -152,7 +162,8 @@ mod tests {
     #[test]
     fn a_run_that_has_seen_sums_apart_does_not_pass() {
         let verdict = Verdict { predicates: Vec::new(), gates: Vec::new() };
-        let mut summary = Summary { requests: 90, late: 10, ..Summary::default() };
+        let looked = Looked { looks: 1, ..Looked::default() };
+        let mut summary = Summary { requests: 90, late: 10, looked, ..Summary::default() };
         summary.add_verdict(&verdict);
         assert!(summary.passes);
         summary.looked.unbalanced = 1;
@@ -163,8 +174,9 @@ mod tests {
     #[test]
     fn a_run_that_could_not_send_what_was_due_proves_nothing() {
         let verdict = Verdict { predicates: Vec::new(), gates: Vec::new() };
-        let mut summary = Summary { requests: 89, late: 11, ..Summary::default() };
+        let looked = Looked { looks: 4, in_vain: 5, ..Looked::default() };
+        let mut summary = Summary { requests: 89, late: 11, looked, ..Summary::default() };
         summary.add_verdict(&verdict);
-        assert!(!summary.passes && summary.gates_missed == [SENT]);
+        assert!(!summary.passes && summary.gates_missed == [SENT, LOOKED]);
     }
 }

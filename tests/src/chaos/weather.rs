@@ -20,7 +20,7 @@ const FAULT_MAX: Duration = Duration::from_secs(120);
 const CALM_MAX: Duration = Duration::from_secs(10);
 
 /// For each crash or cut that is asked for; a storm whose faults hit nothing has to end.
-const FAULTS_MAX: u64 = 20;
+const CYCLE_MAX: Duration = Duration::from_secs(20);
 
 /// What happened.
 #[derive(Debug, Clone, Default)]
@@ -48,6 +48,8 @@ struct Open {
     fault: Fault,
     began: u64,
     in_flight: u64,
+    /// Requests without an answer before.
+    cut_off: u64,
     wound: Wound,
 }
 
@@ -83,12 +85,14 @@ impl Forecast<'_> {
     fn is_enough(&self, began: Instant, weather: &Weather) -> Result<bool, String> {
         let can_cycle = self.plan.faults.iter().any(|fault| fault.is_crash_or_cut());
         let Weather { faults, cycles, .. } = weather;
+        let too_long = |enough: u64| began.elapsed() > CYCLE_MAX * (enough as u32 + 3);
         match self.plan.until {
             Until::Seconds(seconds) => Ok(began.elapsed().as_secs_f64() >= seconds),
             Until::Cycles(enough) if *cycles >= enough || !can_cycle => Ok(true),
-            Until::Cycles(enough) if *faults > FAULTS_MAX * enough + 100 => {
-                Err(format!("of {faults} faults, only {cycles} hit a batch that was under way"))
-            }
+            Until::Cycles(enough) if too_long(enough) => Err(format!(
+                "of {faults} faults in {:.0?}, only {cycles} hit a batch that was under way",
+                began.elapsed()
+            )),
             Until::Cycles(_) => Ok(false),
         }
     }
@@ -98,19 +102,24 @@ impl Forecast<'_> {
             true => self.until_in_flight().await,
             false => self.workload.in_flight(),
         };
-        let began = self.recorder.now();
+        let (began, cut_off) = (self.recorder.now(), self.workload.cut_off());
         let wound = timeout(FAULT_MAX, fault.inject(self.stage, random)).await;
         let wound = wound.map_err(|_| format!("{fault:?} did not begin in {FAULT_MAX:?}"))?;
-        Ok(Open { fault, began, in_flight, wound })
+        Ok(Open { fault, began, in_flight, cut_off, wound })
     }
 
     async fn heal(&mut self, open: Open) -> Result<(FaultSpan, bool), String> {
-        let Open { fault, began, in_flight, wound } = open;
+        let Open { fault, began, in_flight, cut_off, wound } = open;
         let healed = timeout(FAULT_MAX, wound.heal(self.stage)).await;
         let healed = healed.map_err(|_| format!("{fault:?} did not heal in {FAULT_MAX:?}"))?;
+        // What a server had under way that was killed, only its callers know.
+        let is_hit = match fault {
+            Fault::KillServer => self.workload.cut_off() > cut_off,
+            _ => healed.hit,
+        };
         let span = FaultSpan {
             fault: name(fault),
-            crash_or_cut: fault.is_crash_or_cut() && healed.hit,
+            crash_or_cut: fault.is_crash_or_cut() && is_hit,
             began,
             healed: self.recorder.now(),
             evidence: healed.evidence,

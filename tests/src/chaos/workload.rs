@@ -88,6 +88,7 @@ struct Counts {
     in_flight: AtomicU64,
     decided: AtomicU64,
     unknown: AtomicU64,
+    cut_off: AtomicU64,
     sent: AtomicU64,
     late: AtomicU64,
     repeats: AtomicU64,
@@ -163,6 +164,11 @@ impl Workload {
     /// Requests that a server has answered with "unknown".
     pub(super) fn unknown(&self) -> u64 {
         self.shared.counts.unknown.load(Ordering::Relaxed)
+    }
+
+    /// Requests whose callers waited and got no answer.
+    pub(super) fn cut_off(&self) -> u64 {
+        self.shared.counts.cut_off.load(Ordering::Relaxed)
     }
 
     /// What has been sent.

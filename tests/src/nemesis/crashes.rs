@@ -1,7 +1,8 @@
 //! Processes that end.
 
+use super::Wound;
+use super::moments::{self, Counting};
 use super::processes::{state, try_signal};
-use super::{Wound, moments};
 use crate::chaos::{LogFrom, Stage, Witness};
 use crate::{ServerProcess, eventually};
 use fastrand::Rng;
@@ -19,27 +20,28 @@ const DRAIN: Duration = Duration::from_secs(30);
 pub(super) async fn kill_postgres(stage: &mut Stage, _random: &mut Rng) -> Wound {
     let number = stage.primary_number();
     let mut witness = Witness::of(stage.primary());
-    let applying = moments::backend(&mut witness, "true").await;
-    let moment = moments::words(applying);
+    let counting = Counting::cut_off(stage).await;
+    let moment = moments::words(moments::backend(&mut witness, "true").await);
     let postmaster = stage.primary().pid();
     block_in_place(|| stage.clusters[number].kill());
     assert_eq!(state(postmaster), None, "the postmaster is still there");
-    Wound::healed_by(move |stage| {
+    Wound::judged_by(move |stage| {
         Box::pin(async move {
             let log = LogFrom::now(&stage.clusters[number]);
             block_in_place(|| stage.clusters[number].start_again());
             let line = log.line("was not properly shut down").await;
-            format!(
+            let evidence = format!(
                 "postmaster {postmaster} and all its processes are gone, killed {moment}; {line}"
-            )
+            );
+            counting.hit(stage, evidence).await
         })
     })
-    .that_hit(applying.is_some())
 }
 
 pub(super) async fn kill_backend(stage: &mut Stage, _random: &mut Rng) -> Wound {
     let mut witness = Witness::of(stage.primary());
     let log = LogFrom::now(stage.primary());
+    let counting = Counting::cut_off(stage).await;
     let (backend, applied) = loop {
         let applying = moments::backend(&mut witness, "true").await;
         let backend = match applying {
@@ -51,16 +53,17 @@ pub(super) async fn kill_backend(stage: &mut Stage, _random: &mut Rng) -> Wound 
             break (backend, applying);
         }
     };
-    let killed = format!("server process (PID {backend}) was terminated by signal 9");
+    // "server process", and from PostgreSQL 18 on what kind of one.
+    let killed = format!("(PID {backend}) was terminated by signal 9");
     let line = log.line(&killed).await;
-    Wound::healed_by(move |_| {
+    Wound::judged_by(move |stage| {
         Box::pin(async move {
             witness.order("SELECT 1").await;
             let recovered = log.line("all server processes terminated; reinitializing").await;
-            format!("killed {}; {line}; {recovered}", moments::words(applied))
+            let evidence = format!("killed {}; {line}; {recovered}", moments::words(applied));
+            counting.hit(stage, evidence).await
         })
     })
-    .that_hit(applied.is_some())
 }
 
 /// A backend of a server, whatever it does.
@@ -79,7 +82,7 @@ pub(super) async fn kill_server(stage: &mut Stage, random: &mut Rng) -> Wound {
     let status = process.ended().await;
     assert_eq!(status.signal(), Some(9), "it ended otherwise: {status}");
     let evidence = format!("{name} had {batches} batches in flight and ended by {status}");
-    started_again(number, evidence).that_hit(batches > 0.0)
+    started_again(number, evidence)
 }
 
 pub(super) async fn restart_server(stage: &mut Stage, random: &mut Rng) -> Wound {

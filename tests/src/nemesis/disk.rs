@@ -1,9 +1,9 @@
 //! Disks that are slow, fail, or are full.
 
+use super::Wound;
 use super::moments::Counting;
 use super::processes::children;
 use super::tracer::{Follow, Tracer};
-use super::{Healed, Wound};
 use crate::chaos::witness::PATIENCE;
 use crate::chaos::{LogFrom, Stage, Witness};
 use crate::cluster::TestCluster;
@@ -105,7 +105,7 @@ pub(super) async fn fail_fsync(stage: &mut Stage, _random: &mut Rng) -> Wound {
     Wound::judged_by(move |stage| {
         Box::pin(async move {
             accepts(&stage.clusters[number]).await;
-            cut_off(&counting, stage, evidence).await
+            counting.hit(stage, evidence).await
         })
     })
 }
@@ -135,16 +135,9 @@ pub(super) async fn fill_wal(stage: &mut Stage, _random: &mut Rng) -> Wound {
                 block_in_place(|| cluster.start_again());
             }
             accepts(cluster).await;
-            cut_off(&counting, stage, evidence).await
+            counting.hit(stage, evidence).await
         })
     })
-}
-
-/// What a crash has shown, that of PostgreSQL and that of batches which were under way.
-async fn cut_off(counting: &Counting, stage: &Stage, evidence: String) -> Healed {
-    let batches = counting.risen(stage, |_| true).await;
-    let evidence = format!("{evidence}; {batches} batches were cut off");
-    Healed { evidence, hit: batches > 0.0, zombie: false }
 }
 
 /// Waits until PostgreSQL has recovered. Where another fault keeps it down, its heal does that.

@@ -10,6 +10,8 @@ use tokio::time::{sleep, timeout};
 
 /// How long the system may take to halt a process that got the signal.
 const SOON: Duration = Duration::from_secs(10);
+/// How long to look for the session of a backend that is halted.
+const LOOK: Duration = Duration::from_secs(2);
 /// In this time a process that is not halted would have answered.
 const UNANSWERED: Duration = Duration::from_millis(200);
 
@@ -33,7 +35,9 @@ pub(super) async fn halt_backend(stage: &mut Stage, _random: &mut Rng) -> Wound 
     let still = format!(
         "SELECT application_name || ', ' || state FROM pg_stat_activity WHERE pid = {backend}"
     );
-    let session = witness.see("its session", &still).await.get::<_, String>(0);
+    // Halted with a lock of PostgreSQL's own, it lets nobody look.
+    let session = witness.glimpse(&still, LOOK).await;
+    let session = session.map_or("nobody could look at it".into(), |row| row.get::<_, String>(0));
     Wound::judged_by(move |stage| {
         Box::pin(async move {
             let stands = is_halted(backend as u32);

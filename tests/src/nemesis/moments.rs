@@ -1,6 +1,7 @@
 //! The moments at which a fault matters. Another fault may keep one away for good, so each is waited for
 //! only so long; the evidence says which it was.
 
+use super::Healed;
 use super::processes::find_applying;
 use crate::chaos::{Stage, StageServer, Witness};
 use fastrand::Rng;
@@ -54,6 +55,13 @@ impl Counting {
     pub(super) async fn cut_off(stage: &Stage) -> Self {
         let labels = r#"cause="session",function="apply_transfers""#;
         Self::begin(stage, "giro_unknown_total", labels).await
+    }
+
+    /// What a crash has shown: its own evidence, and how many batches that were under way it cut off.
+    pub(super) async fn hit(&self, stage: &Stage, evidence: String) -> Healed {
+        let batches = self.risen(stage, |_| true).await;
+        let evidence = format!("{evidence}; {batches} batches were cut off");
+        Healed { evidence, hit: batches > 0.0, zombie: false }
     }
 
     async fn begin(stage: &Stage, metric: &'static str, labels: &'static str) -> Self {

@@ -40,12 +40,13 @@ pub(super) fn state(process: u32) -> Option<char> {
     stat.rsplit_once(") ")?.1.chars().next()
 }
 
-/// The query for backends that apply a batch of transfers and meet a condition on `pg_stat_activity`.
+/// The query for a backend that applies a batch of transfers and meets a condition on `pg_stat_activity`.
 pub(super) fn find_applying(condition: &str) -> String {
     format!(
         "SELECT pid FROM pg_stat_activity
           WHERE datname = current_database() AND application_name LIKE 'giro lane%'
-            AND state = 'active' AND query LIKE '%apply_transfers%' AND ({condition})"
+            AND state = 'active' AND query LIKE '%apply_transfers%' AND ({condition})
+          LIMIT 1"
     )
 }
 

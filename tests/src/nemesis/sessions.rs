@@ -1,6 +1,7 @@
 //! Sessions that PostgreSQL ends or does not let in.
 
-use super::{Wound, moments};
+use super::Wound;
+use super::moments::{self, Counting};
 use crate::chaos::witness::PATIENCE;
 use crate::chaos::{LogFrom, Stage, Witness};
 use fastrand::Rng;
@@ -19,8 +20,8 @@ const TERMINATE: &str = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_ac
 pub(super) async fn terminate(stage: &mut Stage, random: &mut Rng) -> Wound {
     let mut witness = Witness::of(stage.primary());
     let log = LogFrom::now(stage.primary());
-    let applying = moments::backend(&mut witness, "true").await;
-    let moment = moments::words(applying);
+    let counting = Counting::cut_off(stage).await;
+    let moment = moments::words(moments::backend(&mut witness, "true").await);
     let ended = Arc::new(AtomicI64::new(terminated(&mut witness).await));
     let line = log.line("terminating connection due to administrator command").await;
     let again = {
@@ -35,14 +36,14 @@ pub(super) async fn terminate(stage: &mut Stage, random: &mut Rng) -> Wound {
     // Ends when it is dropped.
     let mut repeating = JoinSet::new();
     repeating.spawn(again);
-    Wound::healed_by(move |_| {
+    Wound::judged_by(move |stage| {
         Box::pin(async move {
             repeating.shutdown().await;
             let ended = ended.load(Ordering::Relaxed);
-            format!("{ended} sessions were terminated, the first {moment}; {line}")
+            let evidence = format!("{ended} sessions were terminated, the first {moment}; {line}");
+            counting.hit(stage, evidence).await
         })
     })
-    .that_hit(applying.is_some())
 }
 
 async fn terminated(witness: &mut Witness) -> i64 {

@@ -1,7 +1,8 @@
 //! The synchronous standby: it stands still, is not waited for, or takes over.
 
+use super::moments::{self, Counting};
 use super::processes::is_halted;
-use super::{Wound, moments};
+use super::{Healed, Wound};
 use crate::chaos::witness::PATIENCE;
 use crate::chaos::{LogFrom, Stage, StageServer, Witness};
 use crate::cluster::TestCluster;
@@ -98,8 +99,8 @@ pub(super) async fn promote(stage: &mut Stage, _random: &mut Rng) -> Wound {
     // What readers have seen is on the standby: after a crash, it is not waited for.
     stage.follows(&mut witness).await;
     let before: String = witness.see("its timeline", TIMELINE).await.get(0);
-    let applying = moments::backend(&mut witness, "true").await;
-    let moment = moments::words(applying);
+    let counting = Counting::cut_off(stage).await;
+    let moment = moments::words(moments::backend(&mut witness, "true").await);
     block_in_place(|| stage.clusters[old].kill());
     stage.promote();
     let after = Witness::of(stage.primary()).see("its timeline", TIMELINE).await;
@@ -109,14 +110,18 @@ pub(super) async fn promote(stage: &mut Stage, _random: &mut Rng) -> Wound {
     let promoted = format!(
         "cluster {old} was killed {moment}, and cluster {new} promoted from timeline {before} to {after}"
     );
-    Wound::healed_by(move |stage| {
+    Wound::judged_by(move |stage| {
         Box::pin(async move {
+            // Those of the promotion: a server loses sessions also by what follows.
+            let healed = counting.hit(stage, promoted).await;
             let refused = comes_back(stage, old, &after).await;
             let follows = stage.rebuild().await;
-            format!("{promoted}; {refused}; then cluster {old} was rebuilt: {follows}")
+            let evidence = healed.evidence;
+            let evidence =
+                format!("{evidence}; {refused}; then cluster {old} was rebuilt: {follows}");
+            Healed { evidence, ..healed }
         })
     })
-    .that_hit(applying.is_some())
 }
 
 /// Starts the old primary, lets no server reach the new one, which writes this timeline, until it has

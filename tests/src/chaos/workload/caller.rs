@@ -65,6 +65,8 @@ async fn once(number: u32, shared: &Shared, connection: &mut Connection, request
     counts.in_flight.fetch_add(1, Ordering::Relaxed);
     let inv = shared.recorder.now();
     let reply = connection.send(target.client.address(), &request).await;
+    let is_cut_off = request.manner == Manner::Wait && matches!(reply, Err(Unanswered::Left(_)));
+    counts.cut_off.fetch_add(u64::from(is_cut_off), Ordering::Relaxed);
     let ret = shared.recorder.now();
     counts.in_flight.fetch_sub(1, Ordering::Relaxed);
     let asking = Asking { caller: number, server: target.server, inv, asked: request.asked };
