@@ -64,6 +64,21 @@ async fn the_readme_shows_real_answers() {
     }
 }
 
+#[tokio::test]
+async fn the_readme_s_many_callers_are_all_answered() {
+    let server = TestServer::start().await;
+    server.accounts(2).await;
+    let readme = std::fs::read_to_string(README).unwrap();
+    let block = readme.split("```sh\n").find(|block| block.contains("--parallel")).unwrap();
+    let command = block.split("2>/dev/null").next().unwrap();
+    let here = command.replace("127.0.0.1:8080", &server.address().to_string());
+    let output = Command::new("sh").args(["-c", &here]).output().await.unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let sum = server.metric("giro_batch_items_sum{batcher=\"transfers\"}").await;
+    assert_eq!(sum, 2000.0);
+    assert_eq!(server.client.get("/accounts/1").await.json["credits_posted"], "2000");
+}
+
 #[test]
 fn the_reference_lists_every_reason() {
     let rows: String = Reason::ALL

@@ -40,6 +40,9 @@ async fn judge(directory: &Path, url: &str) -> Result<Verdict, String> {
 
 /// A copy of what was kept, so that it stays as it is.
 fn start(directory: &Path, copy: &Path) -> Result<Cluster, String> {
+    if !directory.is_dir() {
+        return Err(format!("{}: there is no such directory", directory.display()));
+    }
     let kept = directory.join(DATA);
     if !kept.exists() {
         let why = "the cluster of a run is gone at its end, but for runs with --keep";

@@ -2,7 +2,7 @@
 //! part that is over is never run again, so that the whole can be stopped at any time and gone on with.
 
 use super::lock::Lock;
-use super::plan::RunArguments;
+use super::plan::{RunArguments, some_time};
 use super::summary::{self, Summary};
 use clap::Parser;
 use serde::{Deserialize, Serialize};
@@ -31,7 +31,7 @@ pub struct LongArguments {
     #[arg(long, value_name = "DIRECTORY", default_value = "target/chaos/long")]
     state: PathBuf,
     /// How long faults happen in one part
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "60m")]
+    #[arg(long, value_name = "TIME", value_parser = some_time, default_value = "60m")]
     part_of: Duration,
     /// Crashes and cuts, of all parts
     #[arg(long, value_name = "COUNT", default_value_t = 1_000)]
@@ -40,7 +40,7 @@ pub struct LongArguments {
     #[arg(long, value_name = "COUNT", default_value_t = 10_000_000)]
     acknowledged: u64,
     /// Parts at most
-    #[arg(long, value_name = "COUNT", default_value_t = 100)]
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     parts: u64,
     /// Seed of the first part, of a run that begins; each part has the next [default: a random one]
     #[arg(long, value_name = "NUMBER")]

@@ -20,8 +20,8 @@ pub struct RunArguments {
     #[arg(long, default_value = "ci")]
     size: Size,
     /// Servers on one database
-    #[arg(long, value_name = "COUNT")]
-    servers: Option<usize>,
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u8).range(1..=16))]
+    servers: Option<u8>,
     /// With a synchronous standby, and the faults that need one
     #[arg(long)]
     standby: bool,
@@ -29,13 +29,13 @@ pub struct RunArguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "all")]
     faults: Vec<String>,
     /// How long faults happen
-    #[arg(long = "for", value_name = "TIME", value_parser = humantime::parse_duration, conflicts_with = "cycles")]
+    #[arg(long = "for", value_name = "TIME", value_parser = some_time, conflicts_with = "cycles")]
     time: Option<Duration>,
     /// Until so many crashes and cuts have happened
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     cycles: Option<u64>,
     /// Requests a second
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", value_parser = rate)]
     rate: Option<f64>,
     /// Transfers of the largest bulk; 6 % of the requests are bulks
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(2..=1000))]
@@ -46,7 +46,7 @@ pub struct RunArguments {
     /// Says what is asked for, and which faults happen [default: a random one]
     #[arg(long, value_name = "NUMBER")]
     seed: Option<u64>,
-    /// Where everything is written to [default: target/chaos/SEED]
+    /// Where everything is written to; what an older run has left there is removed [default: target/chaos/SEED]
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
     /// Leave the data directory of PostgreSQL there, so that it can be checked again
@@ -93,6 +93,24 @@ pub struct RunPlan {
     pub(super) keep: bool,
 }
 
+/// Requests a second: some.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.parse().map_err(|error| format!("{error}"))?;
+    match (0.1..=100_000.0).contains(&rate) {
+        true => Ok(rate),
+        false => Err("it is to be from 0.1 to 100000".into()),
+    }
+}
+
+/// A time that is not over at once.
+pub(super) fn some_time(text: &str) -> Result<Duration, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    match time.is_zero() {
+        false => Ok(time),
+        true => Err("it is to be longer than that".into()),
+    }
+}
+
 impl RunArguments {
     /// The server's program.
     pub(super) fn giro(&self) -> Result<PathBuf, String> {
@@ -104,7 +122,7 @@ impl RunArguments {
     pub fn plan(self) -> Result<RunPlan, String> {
         let size = self.size;
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(1..1_000_000));
-        let servers = self.servers.unwrap_or(2);
+        let servers = usize::from(self.servers.unwrap_or(2));
         let giro = self.giro()?;
         let (until, rate, bulk_max, cold) = match size {
             Size::Short => (Until::Seconds(6.0), 200.0, 6, 50),

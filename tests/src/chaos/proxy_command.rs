@@ -22,7 +22,8 @@ pub struct Arguments {
     /// Listen although other machines can connect
     #[arg(long)]
     exposed: bool,
-    /// PostgreSQL: a URL that names one host
+    /// PostgreSQL: a URL that names one host. Of one that is a directory, whoever connects to the proxy is let in
+    /// as the rules for its Unix socket say
     #[arg(long, value_name = "URL", env = "DATABASE_URL", hide_env_values = true)]
     to: String,
     /// Sessions that are meant: part of their application_name, "" for all
@@ -79,7 +80,7 @@ pub async fn run(arguments: Arguments) -> ExitCode {
         }
         Err(error) => {
             eprintln!("giro-chaos proxy: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(2)
         }
     }
 }
@@ -110,7 +111,7 @@ async fn start(arguments: &Arguments) -> Result<Proxy, String> {
         proxy.at_random(*fault, *chance);
     }
     println!("{}", proxy.url());
-    println!("is the URL for Giro; a password is to be added. --seed {seed}");
+    println!("is the URL for Giro; a password is to be added if there is one. --seed {seed}");
     Ok(proxy)
 }
 

@@ -75,7 +75,7 @@ fn markdown(
     }
     if let Some(verdict) = verdict {
         text.push('\n');
-        text.push_str(&predicates(verdict));
+        text.push_str(&predicates(summary, verdict));
     }
     text
 }
@@ -183,7 +183,7 @@ fn short(evidence: &str) -> String {
     }
 }
 
-fn predicates(verdict: &Verdict) -> String {
+fn predicates(summary: &Summary, verdict: &Verdict) -> String {
     let mut text = String::from(
         "## Verdict\n\n| | says | looked at | violations |\n| --- | --- | ---: | ---: |\n",
     );
@@ -192,7 +192,7 @@ fn predicates(verdict: &Verdict) -> String {
         let _ = writeln!(text, "| {name} | {says} | {looked_at} | {} |", predicate.violations);
     }
     text.push_str("\n| the run must have seen | needed | seen | |\n| --- | ---: | ---: | --- |\n");
-    for gate in &verdict.gates {
+    for gate in &summary.gates {
         let missed = if gate.passes() { "" } else { "**too few**" };
         let _ =
             writeln!(text, "| {} | {:.1} | {:.1} | {missed} |", gate.name, gate.needed, gate.seen);

@@ -292,6 +292,9 @@ fn say(directory: &Path, summary: &Summary, verdict: Option<&Verdict>) {
     if let Some(failure) = &summary.failure {
         println!("{failure}");
     }
+    for missed in &summary.gates_missed {
+        println!("too few: {missed}");
+    }
     let Summary { seed, cycles, acknowledged, seconds, .. } = summary;
     println!(
         "Storm {seed}: {}. {cycles} crashes and cuts, {acknowledged} transfers acknowledged, {seconds:.0} s; {}",

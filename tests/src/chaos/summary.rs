@@ -5,7 +5,7 @@ use super::plan::RunPlan;
 use super::run::Storm;
 use super::timeline::{Outcome, Timeline};
 use super::workload::Resolved;
-use giro_checker::Verdict;
+use giro_checker::{Gate, Verdict};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs;
@@ -79,7 +79,7 @@ pub struct Summary {
     /// Gates that were not reached.
     pub gates_missed: Vec<String>,
     /// Gates, and what was seen.
-    pub gates: Vec<(String, f64)>,
+    pub gates: Vec<Gate>,
 }
 
 /// Writes a small file whose presence says something: it is there with all of its text, or not at all.
@@ -136,22 +136,18 @@ impl Summary {
     pub(super) fn add_verdict(&mut self, verdict: &Verdict) {
         self.violations = verdict.predicates.iter().map(|predicate| predicate.violations).sum();
         self.looked_at = verdict.predicates.iter().map(|predicate| predicate.looked_at).sum();
-        let missed = verdict.gates.iter().filter(|gate| !gate.passes());
-        self.gates_missed = missed.map(|gate| gate.name.clone()).collect();
-        self.gates = verdict.gates.iter().map(|gate| (gate.name.clone(), gate.seen)).collect();
+        let percent = |good: u64, bad: u64| 100.0 * good as f64 / (good + bad).max(1) as f64;
         let Looked { looks, in_vain, .. } = self.looked;
-        self.add_gate(SENT, SENT_PERCENT, self.requests, self.late);
-        self.add_gate(LOOKED, LOOKED_PERCENT, looks, in_vain);
+        let own = [
+            (SENT, SENT_PERCENT, percent(self.requests, self.late)),
+            (LOOKED, LOOKED_PERCENT, percent(looks, in_vain)),
+        ];
+        let own = own.map(|(name, needed, seen)| Gate { name: name.into(), needed, seen });
+        self.gates = verdict.gates.iter().cloned().chain(own).collect();
+        let missed = self.gates.iter().filter(|gate| !gate.passes());
+        self.gates_missed = missed.map(|gate| gate.name.clone()).collect();
         let holds = self.looked.unbalanced == 0 && verdict.holds();
         self.passes = self.failure.is_none() && holds && self.gates_missed.is_empty();
-    }
-
-    fn add_gate(&mut self, name: &str, needed: f64, good: u64, bad: u64) {
-        let percent = 100.0 * good as f64 / (good + bad).max(1) as f64;
-        self.gates.push((name.into(), percent));
-        if percent < needed {
-            self.gates_missed.push(name.into());
-        }
     }
 }
 

@@ -38,7 +38,8 @@ async fn held(stage: &mut Stage, what: String, lock: &str) -> Wound {
         "SELECT format('%s (backend %s) waited for %s %s', application_name, pid, wait_event_type,
                        wait_event)
            FROM pg_stat_activity
-          WHERE application_name LIKE 'giro%' AND {session} = ANY (pg_blocking_pids(pid))"
+          WHERE application_name LIKE 'giro%' AND {session} = ANY (pg_blocking_pids(pid))
+            AND wait_event_type = 'Lock'"
     );
     let waits: String = witness.see("a session that waits for the lock", &blocked).await.get(0);
     Wound::healed_by(move |_| {

@@ -39,7 +39,7 @@ pub(crate) async fn run(args: Args, mut settings: Config) -> Ended {
         settings.database.url = Some(DatabaseUrl::from(url));
     }
     let url = settings.database.url.as_ref().ok_or(StartError::NoDatabase)?;
-    let connector = settings.connector(url)?;
+    let connector = settings.connector(url).map_err(StartError::Url)?;
     let database = &settings.database;
     let (lanes, read_sessions) = (database.lanes, database.read_sessions);
     let wanted = Wanted { lanes, read_sessions, servers: args.servers };
