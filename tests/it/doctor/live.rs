@@ -8,6 +8,7 @@ use giro_tests::{TestDatabase, TestServer, eventually};
 use serde_json::json;
 use std::sync::Mutex;
 use std::time::Duration;
+use tokio_postgres::error::SqlState;
 
 /// Looks until something is found.
 async fn until(url: &str, limits: &Limits, check: Check) -> Report {
@@ -51,6 +52,7 @@ async fn the_tree_names_who_holds_up_whom_and_for_which_account() {
     let report = until(&server.database.server_url, &limits, Check::Blocking).await;
     let finding = one(&report, Check::Blocking, Severity::Critical);
     assert_eq!((finding.sessions[0].pid, &finding.sessions[0].query), (pid, &None), "{finding}");
+    assert_eq!(finding.sql, None, "it could be a commit that waits for a standby: {finding}");
     // Another waits behind the server.
     let other = connect(&url).await;
     let other = tokio::spawn(async move {
@@ -68,7 +70,8 @@ async fn the_tree_names_who_holds_up_whom_and_for_which_account() {
         assert_eq!((holder.pid, holder.depth), (pid, Some(0)), "{finding}");
         assert_eq!(holder.state.as_deref(), Some("idle in transaction"), "{finding}");
         let sql = finding.sql.as_deref().unwrap();
-        assert!(sql.starts_with(&format!("SELECT pg_terminate_backend({pid});")), "{sql}");
+        assert!(sql.starts_with("SELECT pg_terminate_backend(pid)"), "{sql}");
+        assert!(sql.contains(&format!("WHERE pid = {pid} AND")), "{sql}");
         assert!(is_found(&report, Check::IdleInTransaction), "{report}");
         *text.lock().unwrap() = finding.to_string();
         let account = "account 00000000-0000-0000-0000-000000000001 of ledger 1";
@@ -237,4 +240,28 @@ async fn maintenance_is_called_by_its_name_and_left_alone() {
     assert_eq!(database.number(end).await, 2);
     vacuum.await.unwrap().expect_err("it was ended");
     index.await.unwrap().expect_err("it was ended");
+}
+
+#[tokio::test]
+async fn a_vacuum_that_holds_others_up_is_to_be_cancelled() {
+    let database = TestDatabase::new().await;
+    let url = superuser_url(&database);
+    let begin = "CREATE TABLE public.t AS SELECT g AS a FROM generate_series(1, 10000) g";
+    database.superuser().await.batch_execute(begin).await.unwrap();
+    let vacuum = connect(&url).await;
+    vacuum.batch_execute("SET vacuum_cost_delay = 100; SET vacuum_cost_limit = 1").await.unwrap();
+    let vacuum = tokio::spawn(async move { vacuum.batch_execute("VACUUM (FREEZE) t").await });
+    let vacuums = "SELECT count(*) FROM pg_stat_progress_vacuum WHERE datname = current_database()";
+    eventually("it vacuums", async || database.number(vacuums).await == 1).await;
+    let waits = connect(&url).await;
+    let waits = tokio::spawn(async move { waits.batch_execute("CREATE INDEX ON t (a)").await });
+    let limits = Limits { other_wait: Duration::ZERO, ..Limits::default() };
+    let report = until(&url, &limits, Check::Blocking).await;
+    let finding = one(&report, Check::Blocking, Severity::Warning);
+    assert!(finding.remedy.contains("VACUUM"), "{finding}");
+    let sql = finding.sql.as_deref().unwrap();
+    database.superuser().await.batch_execute(sql).await.unwrap();
+    let error = vacuum.await.unwrap().expect_err("it was cancelled");
+    assert_eq!(error.code(), Some(&SqlState::QUERY_CANCELED), "{error}");
+    waits.await.unwrap().unwrap();
 }

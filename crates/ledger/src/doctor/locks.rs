@@ -67,6 +67,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         name_accounts(patient, &mut waits, &places).await;
         for root in waits.roots() {
             roots.insert(root);
+            patient.spared.extend(waits.spared(root));
             let finding = waits.finding(root, patient);
             patient.findings.extend(finding);
         }
@@ -75,7 +76,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
     for row in held(patient).await {
         let Ok(session) = SessionSeen::read(&row) else { continue };
         if !roots.contains(&session.pid) {
-            patient.add(held_finding(session, &row));
+            patient.add(held_finding(session, &row, &patient.spared));
         }
     }
     patient.skip_other_sessions(&[Check::LockHeld]);
@@ -100,19 +101,21 @@ async fn held(patient: &mut Patient<'_>) -> Vec<Row> {
     second.into_iter().filter(same).collect()
 }
 
-fn held_finding(session: SessionSeen, row: &Row) -> Finding {
+fn held_finding(session: SessionSeen, row: &Row, spared: &BTreeSet<i32>) -> Finding {
     let (modes, relations): (String, String) = (row.get(COLUMNS_COUNT), row.get(COLUMNS_COUNT + 1));
     let all_wait: bool = row.get(COLUMNS_COUNT + 2);
     let severity = if all_wait { Severity::Critical } else { Severity::Warning };
     let who = if all_wait { "every batch" } else { "whoever needs the same rows" };
     let evidence = format!("{} holds {modes} on {relations}: {who} will wait", session.who());
-    Finding::new(Check::LockHeld, severity, evidence)
-        .remedy(
+    let remedy = match &session.work {
+        Some(work) => &format!("It is {work}: let it end, or cancel it."),
+        None => {
             "Find out whose it is, and have the transaction ended; else end the session, which rolls it \
-             back. Never take locks in Giro's tables by hand: read from the views.",
-        )
-        .sql(session.terminate())
-        .sessions(vec![session])
+             back. Never take locks in Giro's tables by hand: read from the views."
+        }
+    };
+    let finding = Finding::new(Check::LockHeld, severity, evidence);
+    finding.ends(&session, remedy, spared).sessions(vec![session])
 }
 
 /// Says which accounts the rows are, where the role may read them.
@@ -199,6 +202,17 @@ impl Waits {
         tree
     }
 
+    /// A whole tree where nobody is to be ended, since its root has committed and waits for a standby, or
+    /// may do so unseen.
+    fn spared(&self, root: i32) -> Vec<i32> {
+        let tree = self.tree(root);
+        let spares = |it: &SessionSeen| it.pid != 0 && (it.waits_for_standby() || it.is_hidden());
+        match tree.first() {
+            Some(holder) if spares(holder) => tree.iter().map(|it| it.pid).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Nothing where Giro's own batches wait for each other, as they do, or nobody for long.
     fn finding(&self, root: i32, patient: &Patient<'_>) -> Option<Finding> {
         let tree = self.tree(root);
@@ -234,29 +248,26 @@ fn remedied(finding: Finding, holder: &SessionSeen) -> Finding {
             .remedy("Nobody ends a prepared transaction by itself: commit it or roll it back.")
             .sql(list);
     }
-    if holder.waits_for_standby() {
-        return finding.remedy(
-            "It has committed and waits for a synchronous standby: bring that back. Never cancel or \
-             terminate it, which would be taken for a commit that is on both disks.",
-        );
-    }
     if holder.kind.as_deref() == Some("autovacuum worker") {
         return finding.remedy(
             "Autovacuum gives way by itself, unless it prevents a wraparound: then let it end.",
         );
     }
-    let remedy = match holder.state.as_deref() {
-        Some(state) if state.starts_with("idle in transaction") => {
+    let remedy = match (holder.state.as_deref(), &holder.work) {
+        (Some(state), _) if state.starts_with("idle in transaction") => {
             "Somebody left a transaction open. End that session, and only that: its transaction is rolled \
              back, its client gets an error."
         }
-        Some(_) => {
+        (_, Some(work)) => &format!(
+            "It is {work}, and ends by itself: let it, or cancel it. An index that was given up halfway stays \
+             behind as invalid."
+        ),
+        _ => {
             "It is at work: find out what it does, and whether it will end. To end the session rolls its \
              transaction back."
         }
-        None => "This role does not see what it does: look with one that does, before you end it.",
     };
-    finding.remedy(remedy).sql(holder.terminate())
+    finding.ends(holder, remedy, &BTreeSet::new())
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use super::quote::quoted;
 use super::report::{Finding, NotLooked};
 use crate::connect::Session;
 use crate::describe::describe;
+use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::time::timeout;
 use tokio_postgres::error::Severity;
@@ -55,6 +56,8 @@ pub(super) struct Patient<'a> {
     pub(super) about: About,
     pub(super) findings: Vec<Finding>,
     pub(super) not_looked_at: Vec<NotLooked>,
+    /// Sessions not to be ended: commits that wait for a standby, and who waits for them.
+    pub(super) spared: BTreeSet<i32>,
     /// It does not answer any more, or the session is lost.
     pub(super) lost: Option<String>,
 }
@@ -78,8 +81,8 @@ impl<'a> Patient<'a> {
             has_schema: row.get(7),
             reads_tables: row.get(8),
         };
-        let (findings, not_looked_at) = Default::default();
-        Ok(Self { session, limits, wanted, about, findings, not_looked_at, lost: None })
+        let (findings, not_looked_at, spared) = Default::default();
+        Ok(Self { session, limits, wanted, about, findings, not_looked_at, spared, lost: None })
     }
 
     pub(super) fn add(&mut self, finding: Finding) {

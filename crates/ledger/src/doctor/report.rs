@@ -3,6 +3,7 @@
 use super::check::Check;
 use super::sessions::SessionSeen;
 use serde::{Serialize, Serializer};
+use std::collections::BTreeSet;
 use std::fmt;
 
 /// How bad it is.
@@ -39,6 +40,13 @@ impl Serialize for Severity {
     }
 }
 
+const WAITS_FOR_STANDBY: &str = "It has committed and waits for a synchronous standby: bring that back. Never cancel or terminate it, which \
+     would be taken for a commit that is on both disks.";
+const BEHIND_STANDBY: &str = "It waits for a session that has committed and waits for a synchronous standby, or of which this role sees \
+     nothing: see `blocking`. To end this one helps nobody. Once the standby is back, both go on.";
+const HIDDEN: &str = "This role does not see what it does: it could be a commit that waits for a standby, which is \
+                      never to be ended. Look with a role that sees it.";
+
 /// Something that hurts, with what to do about it.
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
@@ -73,6 +81,16 @@ impl Finding {
     pub(super) fn sql(mut self, sql: impl Into<String>) -> Self {
         self.sql = Some(sql.into());
         self
+    }
+
+    /// Says how to end the session that it is about, or why not to.
+    pub(super) fn ends(self, session: &SessionSeen, remedy: &str, spared: &BTreeSet<i32>) -> Self {
+        match session {
+            _ if session.waits_for_standby() => self.remedy(WAITS_FOR_STANDBY),
+            _ if spared.contains(&session.pid) => self.remedy(BEHIND_STANDBY),
+            _ if session.is_hidden() => self.remedy(HIDDEN),
+            _ => self.remedy(remedy).sql(session.end()),
+        }
     }
 
     pub(super) fn sessions(mut self, sessions: Vec<SessionSeen>) -> Self {

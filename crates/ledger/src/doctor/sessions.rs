@@ -15,9 +15,13 @@ pub(super) const COLUMNS: &str = "
        extract(epoch FROM clock_timestamp() - a.state_change)::float8,
        to_char(a.query_start AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
        left(regexp_replace(nullif(a.query, '<insufficient privilege>'), '[[:cntrl:]\\s]+', ' ', 'g'), 120),
-       a.backend_type";
+       a.backend_type,
+       CASE WHEN a.pid IN (SELECT pid FROM pg_stat_progress_vacuum) THEN 'VACUUM'
+            WHEN a.pid IN (SELECT pid FROM pg_stat_progress_create_index) THEN 'CREATE INDEX or REINDEX'
+            WHEN a.pid IN (SELECT pid FROM pg_stat_progress_cluster) THEN 'VACUUM FULL or CLUSTER'
+            WHEN a.pid IN (SELECT pid FROM pg_stat_progress_analyze) THEN 'ANALYZE' END";
 /// How many those are.
-pub(super) const COLUMNS_COUNT: usize = 12;
+pub(super) const COLUMNS_COUNT: usize = 13;
 /// Which of them tells the age of the transaction.
 pub(super) const TRANSACTION_SECONDS: usize = 6;
 
@@ -62,6 +66,9 @@ pub struct SessionSeen {
     /// What kind of process it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
+    /// Which maintenance it is at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub work: Option<String>,
     /// For whom it waits.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub blocked_by: Vec<i32>,
@@ -92,6 +99,7 @@ impl SessionSeen {
             query_start: row.try_get(9)?,
             query: row.try_get(10)?,
             kind: row.try_get(11)?,
+            work: row.try_get(12)?,
             ..Self::default()
         })
     }
@@ -105,9 +113,20 @@ impl SessionSeen {
         self.wait.as_deref().is_some_and(|wait| wait.ends_with("SyncRep"))
     }
 
-    /// The statement that ends it.
-    pub(super) fn terminate(&self) -> String {
-        format!("SELECT pg_terminate_backend({});", self.pid)
+    /// This role sees nothing of what it does: it could be a commit that waits for a standby.
+    pub(super) fn is_hidden(&self) -> bool {
+        self.state.is_none()
+    }
+
+    /// The statement that ends what it does, unless it has begun to wait for a standby meanwhile.
+    pub(super) fn end(&self) -> String {
+        // Maintenance leaves less behind when it is cancelled, and its session may go on.
+        let function = if self.work.is_some() { "cancel" } else { "terminate" };
+        format!(
+            "SELECT pg_{function}_backend(pid) FROM pg_stat_activity \
+             WHERE pid = {} AND wait_event IS DISTINCT FROM 'SyncRep';",
+            self.pid
+        )
     }
 
     /// Who it is, in a few words.

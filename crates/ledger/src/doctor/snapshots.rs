@@ -12,14 +12,7 @@ use tokio_postgres::types::Type;
 fn sessions_sql() -> String {
     format!(
         "SELECT {COLUMNS}, a.backend_xmin IS NOT NULL OR a.backend_xid IS NOT NULL,
-                greatest(age(a.backend_xmin), age(a.backend_xid)),
-                CASE WHEN a.pid IN (SELECT pid FROM pg_stat_progress_create_index)
-                     THEN 'CREATE INDEX or REINDEX'
-                     WHEN a.pid IN (SELECT pid FROM pg_stat_progress_cluster)
-                     THEN 'VACUUM FULL or CLUSTER'
-                     WHEN a.pid IN (SELECT pid FROM pg_stat_progress_analyze) THEN 'ANALYZE'
-                     WHEN a.backend_type = 'walsender' OR a.pid IN (SELECT pid FROM pg_stat_progress_basebackup)
-                     THEN 'a standby, a subscriber or a backup' END
+                greatest(age(a.backend_xmin), age(a.backend_xid))
            FROM pg_stat_activity a
           WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
             AND coalesce(a.backend_type, '') <> 'autovacuum worker'
@@ -44,9 +37,11 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         let Ok(session) = SessionSeen::read(&row) else { continue };
         let (holds_back, xids): (bool, Option<i32>) =
             (row.get(COLUMNS_COUNT), row.get(COLUMNS_COUNT + 1));
-        let finding = match row.get::<_, Option<&str>>(COLUMNS_COUNT + 2) {
-            Some(work) if holds_back => Some(maintenance(session, work)),
-            _ => open_transaction(session, holds_back, xids, patient.limits.very_old),
+        let follows = session.kind.as_deref() == Some("walsender");
+        let follows = follows.then(|| "a standby, a subscriber or a backup".to_owned());
+        let finding = match session.work.clone().or(follows) {
+            Some(work) if holds_back => Some(maintenance(session, &work)),
+            _ => open_transaction(session, holds_back, xids, patient),
         };
         patient.findings.extend(finding);
     }
@@ -89,10 +84,10 @@ fn open_transaction(
     session: SessionSeen,
     holds_back: bool,
     xids: Option<i32>,
-    very_old: Duration,
+    patient: &Patient<'_>,
 ) -> Option<Finding> {
     let seconds = session.transaction_seconds.unwrap_or_default();
-    let severity = severity(seconds, very_old);
+    let severity = severity(seconds, patient.limits.very_old);
     let idle =
         session.state.as_deref().is_some_and(|state| state.starts_with("idle in transaction"));
     let behind = match holds_back {
@@ -103,21 +98,24 @@ fn open_transaction(
         false => "it may hold locks".into(),
     };
     let evidence = format!("{}, transaction of {}: {behind}", session.who(), span(seconds));
-    let finding = match (idle, holds_back) {
-        (true, _) => Finding::new(Check::IdleInTransaction, severity, evidence).remedy(
+    let (check, remedy) = match (idle, holds_back) {
+        (true, _) => (
+            Check::IdleInTransaction,
             "End the session: its transaction is rolled back. Then keep it from coming back with a time-out \
              for its role.",
         ),
-        (false, true) => Finding::new(Check::OldSnapshot, severity, evidence).remedy(
+        (false, true) => (
+            Check::OldSnapshot,
             "While it lasts, every update of a hot row reads the dead ones before it. Let it end if it \
              soon will; else end it, and let reports and backups read from a standby.",
         ),
         (false, false) => return None,
     };
-    let mut sql = session.terminate();
-    if let (true, Some(role)) = (idle, &session.role) {
+    let mut finding =
+        Finding::new(check, severity, evidence).ends(&session, remedy, &patient.spared);
+    if let (true, Some(sql), Some(role)) = (idle, &mut finding.sql, &session.role) {
         let role = quoted(role);
-        sql = format!("{sql}\nALTER ROLE {role} SET idle_in_transaction_session_timeout = '60s';");
+        *sql += &format!("\nALTER ROLE {role} SET idle_in_transaction_session_timeout = '60s';");
     }
-    Some(finding.sql(sql).sessions(vec![session]))
+    Some(finding.sessions(vec![session]))
 }
