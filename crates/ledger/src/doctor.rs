@@ -11,6 +11,7 @@
 //! | `patient` | how a question is asked |
 //! | `quote` | names and texts of others, as SQL and as a terminal may have them |
 //! | `sessions` | a session as others see it |
+//! | `settings` | a setting as the servers' sessions have it |
 //! | `locks`, `waits`, `snapshots` | who waits for whom, what does not end, what stays open |
 //! | `durability`, `wal` | what survives a crash, what fills the disk |
 //! | `tables`, `wraparound` | what grows, what runs out |
@@ -30,6 +31,7 @@ mod quote;
 mod report;
 mod rights;
 mod sessions;
+mod settings;
 mod snapshots;
 mod tables;
 mod text;

@@ -35,8 +35,8 @@ async fn settings_that_lose_what_was_acknowledged_are_critical() {
             "{finding}"
         );
     }
-    // Of the role that looks, and of the servers'.
-    assert_eq!(report.of(Check::SynchronousCommitOff).count(), 2, "{report}");
+    let finding = one(&report, Check::SynchronousCommitOff, Severity::Critical);
+    assert!(finding.evidence.contains("for giro_app, set for the server"), "{finding}");
     one(&report, Check::WalLevelMinimal, Severity::Warning);
     one(&report, Check::CheckpointsForced, Severity::Warning);
     let timeouts: Vec<_> = report.of(Check::SessionTimeouts).map(|it| &it.evidence[..]).collect();
@@ -46,6 +46,45 @@ async fn settings_that_lose_what_was_acknowledged_are_critical() {
     }
     assert_eq!(report.worst, Some(Severity::Critical));
     assert_eq!(report.findings[0].severity, Severity::Critical, "the worst first: {report}");
+}
+
+#[tokio::test]
+async fn what_the_session_has_that_looks_is_not_taken_for_the_servers() {
+    let (_cluster, database) = alone(&[("synchronous_commit", "off")]).await;
+    let superuser = database.superuser().await;
+    for own in [
+        "synchronous_commit = 'on'",
+        "default_transaction_read_only = on",
+        "idle_in_transaction_session_timeout = '60s'",
+        "idle_session_timeout = '1h'",
+    ] {
+        superuser.batch_execute(&format!("ALTER ROLE postgres SET {own}")).await.unwrap();
+    }
+    let hidden = [
+        Check::SynchronousCommitOff,
+        Check::NotPrimary,
+        Check::TransactionsUnbounded,
+        Check::SessionTimeouts,
+    ];
+    let report = examine(&superuser_url(&database)).await;
+    for check in hidden {
+        assert!(!is_found(&report, check) && !report.healthy.contains(&check), "{report}");
+        let note = report.not_looked_at.iter().find(|note| note.id == check).unwrap();
+        assert!(note.because.contains("(user)"), "{report}");
+    }
+    let report = examine(&database.server_url).await;
+    one(&report, Check::SynchronousCommitOff, Severity::Critical);
+    one(&report, Check::TransactionsUnbounded, Severity::Notice);
+    assert!(report.healthy.contains(&Check::NotPrimary), "{report}");
+    assert!(report.healthy.contains(&Check::SessionTimeouts), "{report}");
+    // What is set for the servers' role is seen by everybody.
+    superuser.batch_execute("SET default_transaction_read_only = off").await.unwrap();
+    for own in ["synchronous_commit = 'off'", "default_transaction_read_only = on"] {
+        superuser.batch_execute(&format!("ALTER ROLE giro_app SET {own}")).await.unwrap();
+    }
+    let report = examine(&superuser_url(&database)).await;
+    one(&report, Check::SynchronousCommitOff, Severity::Critical);
+    one(&report, Check::NotPrimary, Severity::Critical);
 }
 
 #[tokio::test]

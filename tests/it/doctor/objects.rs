@@ -214,6 +214,12 @@ async fn settings_of_a_database_or_a_role_that_contradict_the_servers_are_found(
             Critical,
             "ALTER ROLE giro_app SET synchronous_commit = 'off'",
         ),
+        (Check::SynchronousCommitOff, Critical, "ALTER ROLE ALL SET synchronous_commit = 'off'"),
+        (
+            Check::SynchronousCommitOff,
+            Critical,
+            "ALTER ROLE ALL IN DATABASE giro SET synchronous_commit = 'off'",
+        ),
         (
             Check::SessionTimeouts,
             Warning,

@@ -2,34 +2,13 @@
 
 use super::check::Check;
 use super::patient::Patient;
-use super::quote::quoted;
 use super::report::{Finding, Severity};
+use super::settings::{self, Place, Whose};
 
 /// The settings of this session, which has none of Giro's, and where they come from.
 const SETTINGS: &str = "
 SELECT name, setting, source FROM pg_settings
  WHERE name IN ('fsync', 'full_page_writes', 'data_sync_retry', 'synchronous_standby_names')";
-
-/// What a session of the servers' roles has: set for it in this database, for it, for the database, or
-/// for all.
-pub(super) const FOR_SERVERS: &str = "
-SELECT s.name, r.rolname::text,
-       coalesce(own.value, s.reset_val),
-       CASE WHEN own.setrole IS NOT NULL AND own.setrole <> 0 THEN 'role'
-            WHEN own.value IS NOT NULL THEN 'database' ELSE 'server' END
-  FROM pg_settings s
- CROSS JOIN pg_roles r
-  LEFT JOIN LATERAL (
-       SELECT substr(c.entry, strpos(c.entry, '=') + 1) AS value, d.setrole
-         FROM pg_db_role_setting d CROSS JOIN unnest(d.setconfig) AS c (entry)
-        WHERE d.setrole IN (0, r.oid)
-          AND d.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
-          AND split_part(c.entry, '=', 1) = s.name
-        ORDER BY d.setrole <> 0 DESC, d.setdatabase <> 0 DESC LIMIT 1) AS own ON true
- WHERE r.rolcanlogin AND (r.rolname = current_user OR NOT r.rolsuper AND EXISTS (
-           SELECT FROM pg_roles g WHERE g.rolname = 'giro_server' AND pg_has_role(r.oid, g.oid, 'MEMBER')))
-   AND s.name = ANY ($1)
- ORDER BY s.name, r.rolname <> current_user, r.rolname LIMIT 200";
 
 const STANDBYS: &str = "
 SELECT count(*) FILTER (WHERE sync_state IN ('sync', 'quorum') AND state = 'streaming'), count(*),
@@ -92,33 +71,25 @@ fn settings_remedy(finding: Finding, name: &str, value: &str) -> Finding {
 }
 
 async fn synchronous_commit(patient: &mut Patient<'_>, standby_names: &str) {
-    let names = ["synchronous_commit"];
-    let checks = [Check::SynchronousCommitOff, Check::StandbyNotAwaited];
-    let parameters = [(&&names[..] as _, tokio_postgres::types::Type::TEXT_ARRAY)];
-    for row in patient.ask_with(&checks, FOR_SERVERS, &parameters).await.unwrap_or_default() {
-        let (role, value, place): (String, String, String) = (row.get(1), row.get(2), row.get(3));
-        let (check, severity) = match value.as_str() {
+    let checks = match standby_names {
+        "" => &[Check::SynchronousCommitOff][..],
+        _ => &[Check::SynchronousCommitOff, Check::StandbyNotAwaited],
+    };
+    for set in settings::read(patient, Whose::Servers, &[("synchronous_commit", checks)]).await {
+        let (check, severity) = match set.value.as_str() {
             "off" => (Check::SynchronousCommitOff, Severity::Critical),
             "local" if !standby_names.is_empty() => (Check::StandbyNotAwaited, Severity::Warning),
             _ => continue,
         };
-        let evidence = format!("synchronous_commit = {value} for {role}, set for the {place}");
-        let sql = match place.as_str() {
-            "role" => format!(
-                "ALTER ROLE {0} RESET synchronous_commit; ALTER ROLE {0} IN DATABASE {1} RESET \
-                 synchronous_commit;",
-                quoted(&role),
-                quoted(&patient.about.database)
-            ),
-            "database" => format!(
-                "ALTER DATABASE {} RESET synchronous_commit;",
-                quoted(&patient.about.database)
-            ),
-            _ => "ALTER SYSTEM SET synchronous_commit = 'on'; SELECT pg_reload_conf();".into(),
+        let sql = match set.place {
+            Place::Server => {
+                "ALTER SYSTEM SET synchronous_commit = 'on'; SELECT pg_reload_conf();".into()
+            }
+            _ => set.reset(&patient.about.database),
         };
         let remedy =
             "Take it back, then restart the servers: their sessions have it until they end.";
-        patient.add(Finding::new(check, severity, evidence).remedy(remedy).sql(sql));
+        patient.add(Finding::new(check, severity, set.to_string()).remedy(remedy).sql(sql));
     }
 }
 

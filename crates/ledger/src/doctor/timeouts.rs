@@ -1,53 +1,57 @@
 //! Time-outs that somebody has set, and those of the servers.
 
 use super::check::Check;
-use super::durability::FOR_SERVERS;
 use super::patient::Patient;
 use super::quote::quoted;
 use super::report::{Finding, Severity};
+use super::settings::{self, Place, Set, Whose};
 use std::time::Duration;
-use tokio_postgres::types::Type;
 
-const NAMES: [&str; 7] = [
-    "deadlock_timeout",
-    "default_transaction_read_only",
-    "idle_in_transaction_session_timeout",
-    "idle_session_timeout",
-    "lock_timeout",
-    "statement_timeout",
-    "transaction_timeout",
+/// The checks that go by the server's value of each.
+const NAMES: [(&str, &[Check]); 6] = [
+    ("deadlock_timeout", &[Check::SessionTimeouts]),
+    ("default_transaction_read_only", &[Check::NotPrimary]),
+    ("idle_session_timeout", &[Check::SessionTimeouts]),
+    ("lock_timeout", &[]),
+    ("statement_timeout", &[]),
+    ("transaction_timeout", &[Check::SessionTimeouts]),
 ];
+const UNBOUNDED: &str = "idle_in_transaction_session_timeout";
 
 pub(super) async fn look(patient: &mut Patient<'_>, statement: Duration, lock: Duration) {
-    let checks = [Check::SessionTimeouts, Check::TransactionsUnbounded, Check::NotPrimary];
-    let names = &NAMES[..];
-    let rows = patient.ask_with(&checks, FOR_SERVERS, &[(&names as _, Type::TEXT_ARRAY)]).await;
-    let mut bounded = None;
-    for row in rows.unwrap_or_default() {
-        let set = Set { name: row.get(0), role: row.get(1), value: row.get(2), place: row.get(3) };
+    for set in settings::read(patient, Whose::Servers, &NAMES).await {
         if set.name == "default_transaction_read_only" {
             if set.value == "on" {
                 patient.add(read_only(&set, &patient.about.database));
             }
             continue;
         }
-        if set.name == "idle_in_transaction_session_timeout" && set.place == "server" {
-            bounded = Some(set.milliseconds().is_some_and(|time| time > 0.0));
-        }
         if let Some((severity, why)) = set.contradiction(statement, lock) {
+            let sql = match (&set.role, set.place) {
+                (Some(role), Place::Server) if set.name == "idle_session_timeout" => {
+                    format!("ALTER ROLE {} SET idle_session_timeout = 0;", quoted(role))
+                }
+                _ => set.reset(&patient.about.database),
+            };
             let finding = Finding::new(Check::SessionTimeouts, severity, set.to_string());
-            patient.add(finding.remedy(why).sql(set.reset(&patient.about.database)));
+            patient.add(finding.remedy(why).sql(sql));
         }
     }
-    if bounded == Some(false) {
-        let evidence = "idle_in_transaction_session_timeout = 0";
-        let finding = Finding::new(Check::TransactionsUnbounded, Severity::Notice, evidence).remedy(
+    let names = [(UNBOUNDED, &[Check::TransactionsUnbounded][..])];
+    for set in settings::read(patient, Whose::EveryRole, &names).await {
+        if set.milliseconds().is_some_and(|time| time > 0.0) {
+            continue;
+        }
+        let finding = Finding::new(Check::TransactionsUnbounded, Severity::Notice, set.to_string());
+        let finding = finding.remedy(
             "One forgotten terminal keeps its locks, and dead rows, until somebody ends it. Giro's sessions \
              have a bound of 5 s of their own; give one to all others.",
         );
-        patient.add(finding.sql(
-            "ALTER SYSTEM SET idle_in_transaction_session_timeout = '60s'; SELECT pg_reload_conf();",
-        ));
+        let bound = format!("ALTER SYSTEM SET {UNBOUNDED} = '60s'; SELECT pg_reload_conf();");
+        patient.add(finding.sql(match set.place {
+            Place::Server => bound,
+            _ => format!("{}\n{bound}", set.reset(&patient.about.database)),
+        }));
     }
 }
 
@@ -55,15 +59,6 @@ fn read_only(set: &Set, database: &str) -> Finding {
     Finding::new(Check::NotPrimary, Severity::Critical, set.to_string())
         .remedy("Somebody has made it read only, for a move or because the disk was full: take it back.")
         .sql(set.reset(database))
-}
-
-/// A setting as a session of a role has it.
-struct Set {
-    name: String,
-    role: String,
-    value: String,
-    /// `role`, `database` or `server`.
-    place: String,
 }
 
 impl Set {
@@ -91,7 +86,7 @@ impl Set {
     ) -> Option<(Severity, &'static str)> {
         let time = self.milliseconds()?;
         let below = |bound: Duration| time > 0.0 && time < bound.as_secs_f64() * 1000.0;
-        let here = self.place != "server";
+        let here = self.place != Place::Server;
         match self.name.as_str() {
             "idle_session_timeout" if time > 0.0 => Some((
                 Severity::Warning,
@@ -113,37 +108,18 @@ impl Set {
             _ => None,
         }
     }
-
-    fn reset(&self, database: &str) -> String {
-        let (name, role, database) = (&self.name, quoted(&self.role), quoted(database));
-        match self.place.as_str() {
-            "role" => format!(
-                "ALTER ROLE {role} RESET {name}; ALTER ROLE {role} IN DATABASE {database} RESET {name};"
-            ),
-            "database" => format!("ALTER DATABASE {database} RESET {name};"),
-            _ if name == "idle_session_timeout" => format!("ALTER ROLE {role} SET {name} = 0;"),
-            _ => format!("ALTER SYSTEM RESET {name}; SELECT pg_reload_conf();"),
-        }
-    }
 }
 
 const OVERRIDDEN: &str = "It is shorter than the servers' own, and does not bind them: they set theirs when they \
                           connect. It binds whoever calls the functions directly with that role.";
 
-impl std::fmt::Display for Set {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { name, role, value, place } = self;
-        let unit = if value.ends_with(|c: char| c.is_ascii_digit()) { " ms" } else { "" };
-        write!(f, "{name} = {value}{unit} for {role}, set for the {place}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn set(name: &str, value: &str, place: &str) -> Set {
-        Set { name: name.into(), role: "giro_app".into(), value: value.into(), place: place.into() }
+    fn set(name: &str, value: &str, place: Place) -> Set {
+        let role = Some("giro_app".into());
+        Set { name: name.into(), role, value: value.into(), place }
     }
 
     #[test]
@@ -156,7 +132,7 @@ mod tests {
             ("500us", Some(0.5)),
             ("off", None),
         ] {
-            assert_eq!(set("x", text, "role").milliseconds(), expected, "{text}");
+            assert_eq!(set("x", text, Place::Role).milliseconds(), expected, "{text}");
         }
     }
 
@@ -167,14 +143,17 @@ mod tests {
             set(name, value, place).contradiction(2 * second, second).map(|(severity, _)| severity)
         };
         // PostgreSQL 17 and later.
-        assert_eq!(found("transaction_timeout", "2s", "server"), Some(Severity::Warning));
-        assert_eq!(found("transaction_timeout", "0", "server"), None);
-        assert_eq!(found("transaction_timeout", "1min", "role"), None);
-        assert_eq!(found("idle_session_timeout", "10min", "database"), Some(Severity::Warning));
-        assert_eq!(found("deadlock_timeout", "1s", "server"), None);
-        assert_eq!(found("deadlock_timeout", "5s", "server"), Some(Severity::Notice));
-        assert_eq!(found("statement_timeout", "1s", "role"), Some(Severity::Notice));
-        assert_eq!(found("statement_timeout", "1s", "server"), None);
-        assert_eq!(found("lock_timeout", "5s", "role"), None);
+        assert_eq!(found("transaction_timeout", "2s", Place::Server), Some(Severity::Warning));
+        assert_eq!(found("transaction_timeout", "0", Place::Server), None);
+        assert_eq!(found("transaction_timeout", "1min", Place::Role), None);
+        assert_eq!(
+            found("idle_session_timeout", "10min", Place::Database),
+            Some(Severity::Warning)
+        );
+        assert_eq!(found("deadlock_timeout", "1s", Place::Server), None);
+        assert_eq!(found("deadlock_timeout", "5s", Place::Server), Some(Severity::Notice));
+        assert_eq!(found("statement_timeout", "1s", Place::Role), Some(Severity::Notice));
+        assert_eq!(found("statement_timeout", "1s", Place::Server), None);
+        assert_eq!(found("lock_timeout", "5s", Place::Role), None);
     }
 }
