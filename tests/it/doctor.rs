@@ -69,6 +69,14 @@ fn is_found(report: &Report, check: Check) -> bool {
     report.of(check).next().is_some()
 }
 
+/// Runs what a finding offers as a person would: one statement after the other.
+async fn paste(session: &tokio_postgres::Client, sql: &str) {
+    for statement in sql.split_inclusive(";\n") {
+        let done = session.batch_execute(statement).await;
+        done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+    }
+}
+
 /// A cluster of the test's own, with a migrated database.
 async fn alone(settings: &[(&str, &str)]) -> (TestCluster, TestDatabase) {
     let cluster = cluster::start(settings);

@@ -1,6 +1,6 @@
 //! Tables that grow, and what the ledger itself shows.
 
-use super::{examine, examine_with, is_found, of, one, superuser_url};
+use super::{examine, examine_with, is_found, of, one, paste, superuser_url};
 use giro_ledger::doctor::{Check, Limits, Severity};
 use giro_tests::database::connect;
 use giro_tests::{TestDatabase, TestServer, eventually};
@@ -26,6 +26,8 @@ async fn an_index_on_a_balance_and_an_old_snapshot_show_in_the_tables() {
     }
     // What a session has counted is seen when it ends.
     drop(writer);
+    let superuser = database.superuser().await;
+    superuser.batch_execute("ANALYZE giro.account_state").await.unwrap();
     let limits = Limits {
         hot_updates: UPDATES as i64,
         dead_times: 0.1,
@@ -46,14 +48,15 @@ async fn an_index_on_a_balance_and_an_old_snapshot_show_in_the_tables() {
     one(&report, Check::IndexExtra, Severity::Critical);
     // The remedies, in their order: what keeps them, the index, the rows, the room, the statistics.
     drop(keeps);
-    let superuser = database.superuser().await;
     superuser.batch_execute("DROP INDEX giro.rich").await.unwrap();
     for finding in [&unanalyzed[..], &report.of(Check::Bloat).collect::<Vec<_>>()].concat() {
-        let sql = finding.sql.as_deref().unwrap();
-        superuser.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        paste(&superuser, finding.sql.as_deref().unwrap()).await;
     }
-    let reset = one(&report, Check::HotShare, Severity::Critical).sql.as_deref().unwrap();
-    superuser.batch_execute(reset).await.unwrap();
+    paste(&superuser, one(&report, Check::HotShare, Severity::Critical).sql.as_deref().unwrap())
+        .await;
+    let live =
+        "SELECT n_live_tup FROM pg_stat_all_tables WHERE relid = 'giro.account_state'::regclass";
+    assert_eq!(database.number(live).await, 2, "autovacuum goes by it");
     eventually("they help", async || {
         let report = examine_with(&url, &limits).await;
         [Check::HotShare, Check::DeadRows, Check::Bloat, Check::NeverAnalyzed]
@@ -61,6 +64,27 @@ async fn an_index_on_a_balance_and_an_old_snapshot_show_in_the_tables() {
             .all(|check| !is_found(&report, *check))
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_table_is_not_bloated_because_its_counters_are_lost() {
+    let server = TestServer::start().await;
+    server.accounts(500).await;
+    let (_, database) = server.stop().await;
+    let superuser = database.superuser().await;
+    superuser.batch_execute("ANALYZE giro.account_state; SELECT pg_stat_reset()").await.unwrap();
+    let live =
+        "SELECT n_live_tup FROM pg_stat_all_tables WHERE relid = 'giro.account_state'::regclass";
+    assert_eq!(database.number(live).await, 0, "as after a crash");
+    let limits = Limits { bloat_bytes: 16 << 10, ..Limits::default() };
+    let url = superuser_url(&database);
+    let report = examine_with(&url, &limits).await;
+    assert!(report.healthy.contains(&Check::Bloat), "{report}");
+    let never = "UPDATE pg_class SET reltuples = -1 WHERE oid = 'giro.account_state'::regclass";
+    superuser.batch_execute(never).await.unwrap();
+    let report = examine_with(&url, &limits).await;
+    let note = report.not_looked_at.iter().find(|note| note.id == Check::Bloat);
+    assert!(note.is_some() && !is_found(&report, Check::Bloat), "{report}");
 }
 
 #[tokio::test]

@@ -58,6 +58,12 @@ pub(super) fn literal(text: &str) -> String {
     escaped + "'"
 }
 
+/// What locks everybody out, though for a moment: while it waits for its lock, all batches wait behind it, so it
+/// gives up soon. What is pasted after it may wait again: an index that is made CONCURRENTLY has to.
+pub(super) fn briefly(statements: &str) -> String {
+    format!("SET lock_timeout = '1s';\n{statements}\nRESET lock_timeout;")
+}
+
 /// What a reader does not see as it is: controls of a terminal, ends of lines, and what turns the direction of
 /// writing. All have four hexadecimal digits.
 fn is_hidden(c: char) -> bool {

@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::patient::Patient;
-use super::quote::quoted_in;
+use super::quote::{briefly, quoted_in};
 use super::report::{Finding, Severity};
 use super::wal::bytes;
 
@@ -35,12 +35,15 @@ const OPTIONS: &str = "
 SELECT c.relname::text, coalesce(c.reloptions, '{}')::text[]
   FROM pg_class c WHERE c.relnamespace = to_regnamespace('giro') AND c.relkind = 'r' ORDER BY 1";
 
+/// The counters begin anew with a crash, a promotion and a reset; what the last vacuum or ANALYZE has counted stays.
 const STATISTICS: &str = "
 SELECT s.relname::text, s.n_tup_upd, s.n_tup_hot_upd, s.n_live_tup, s.n_dead_tup,
        s.last_analyze IS NOT NULL OR s.last_autoanalyze IS NOT NULL,
        coalesce(greatest(s.last_vacuum, s.last_autovacuum)::text, 'never'),
-       CASE WHEN s.relname = 'account_state' THEN pg_table_size(s.relid) ELSE 0 END
-  FROM pg_stat_all_tables s WHERE s.schemaname = 'giro' ORDER BY 1";
+       CASE WHEN s.relname = 'account_state' THEN pg_table_size(s.relid) ELSE 0 END,
+       CASE WHEN c.reltuples >= 0 AND greatest(c.reltuples, s.n_live_tup) > 0
+            THEN greatest(c.reltuples, s.n_live_tup)::bigint END
+  FROM pg_stat_all_tables s JOIN pg_class c ON c.oid = s.relid WHERE s.schemaname = 'giro' ORDER BY 1";
 
 const AUTOVACUUM: &str = "SELECT current_setting('autovacuum'), current_setting('track_counts')";
 
@@ -76,13 +79,14 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
             analyzed: row.get(5),
             vacuumed: row.get(6),
             bytes: row.get(7),
+            rows: row.get(8),
         };
         table.look(patient);
     }
 }
 
-const NEVER_OFF: &str = "Turn it on. Without it hot rows slow down within seconds, and after 2 billion \
-                         batches PostgreSQL stops.";
+const NEVER_OFF: &str = "Turn it on. Without it hot rows slow down within seconds. PostgreSQL then vacuums only \
+                         against wraparound: late, and all that has piled up at once.";
 
 fn settings(patient: &mut Patient<'_>, table: String, options: Vec<String>) {
     let wanted = SETTINGS.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, all)| all);
@@ -119,13 +123,16 @@ fn settings(patient: &mut Patient<'_>, table: String, options: Vec<String>) {
         sql.push(format!("ALTER TABLE {table} SET ({});", wanted.join(", ")));
     }
     if !extra.is_empty() {
-        sql.push(format!("ALTER TABLE {table} RESET ({});", extra.join(", ")));
+        let reset = format!("ALTER TABLE {table} RESET ({});", extra.join(", "));
+        // Of all settings of a table, only this one locks everybody out.
+        let locks = extra.contains(&"user_catalog_table");
+        sql.push(if locks { briefly(&reset) } else { reset });
     }
     let finding = Finding::new(Check::TableSettings, Severity::Warning, evidence).remedy(
         "They keep updates on their page, and autovacuum ahead of them. If it was done on purpose, compare \
          hot_share and dead_rows before and after. A fillfactor counts for pages that are written from now on.",
     );
-    patient.add(finding.sql(sql.join(" ")));
+    patient.add(finding.sql(sql.join("\n")));
 }
 
 struct Table {
@@ -137,6 +144,8 @@ struct Table {
     analyzed: bool,
     vacuumed: String,
     bytes: i64,
+    /// Nothing where they have never been counted.
+    rows: Option<i64>,
 }
 
 impl Table {
@@ -175,24 +184,26 @@ impl Table {
         let finding = Finding::new(Check::HotShare, severity, evidence).remedy(
             "Each other one writes every index, and leaves a row that only a vacuum removes. The cause is \
              an index on a balance (index_extra), full pages (table_settings), or a transaction that keeps \
-             dead rows (old_snapshot). Since the counters began: reset them to see whether it is over.",
+             dead rows (old_snapshot). Since the counters began: reset them to see whether it is over, and \
+             analyze, since autovacuum goes by them as well.",
         );
-        patient
-            .add(finding.sql(
-                "SELECT pg_stat_reset_single_table_counters('giro.account_state'::regclass);",
-            ));
+        patient.add(finding.sql(
+            "SELECT pg_stat_reset_single_table_counters('giro.account_state'::regclass);\n\
+             ANALYZE giro.account_state;",
+        ));
     }
 
     fn dead_rows(&self, patient: &mut Patient<'_>) {
         // As the migrations set it.
-        let begin = 1000.0 + 0.01 * self.live as f64;
+        let rows = self.rows.unwrap_or(self.live);
+        let begin = 1000.0 + 0.01 * rows as f64;
         if (self.dead as f64) < patient.limits.dead_times * begin {
             return;
         }
         let evidence = format!(
-            "giro.{} has {} dead rows beside {} live ones; autovacuum is to begin at {begin:.0}, and \
+            "giro.{} has {} dead rows beside {rows} live ones; autovacuum is to begin at {begin:.0}, and \
              last came: {}",
-            self.name, self.dead, self.live, self.vacuumed
+            self.name, self.dead, self.vacuumed
         );
         let finding = Finding::new(Check::DeadRows, Severity::Warning, evidence).remedy(
             "Either nothing may be removed yet (old_snapshot, idle_in_transaction, prepared_transaction, \
@@ -203,24 +214,34 @@ impl Table {
     }
 
     fn bloat(&self, patient: &mut Patient<'_>) {
-        let needed = self.live as f64 * ROW_BYTES;
         let limits = patient.limits;
-        if self.bytes < limits.bloat_bytes || (self.bytes as f64) < needed * limits.bloat_times {
+        if self.bytes < limits.bloat_bytes {
+            return;
+        }
+        let Some(rows) = self.rows else {
+            let because =
+                "how many rows giro.account_state has is not known: it was never analyzed";
+            let analyze = "ANALYZE giro.account_state;".to_owned();
+            return patient.skip(&[Check::Bloat], because, Some(analyze));
+        };
+        let needed = rows as f64 * ROW_BYTES;
+        if (self.bytes as f64) < needed * limits.bloat_times {
             return;
         }
         let evidence = format!(
-            "giro.account_state has {} for {} rows, which need about {}",
+            "giro.account_state has {} for {rows} rows, which need about {}",
             bytes(self.bytes),
-            self.live,
             bytes(needed as i64)
         );
         let finding = Finding::new(Check::Bloat, Severity::Warning, evidence).remedy(
             "What made it large is over or is another finding. The room is used again; to give it back, \
              stop the servers and rewrite the table, or use pg_repack while they run.",
         );
-        patient.add(finding.sql(
-            "-- With the servers stopped, since it locks everybody out:\n\
-             VACUUM (FULL, ANALYZE) giro.account_state;",
-        ));
+        let vacuum = briefly("VACUUM (FULL, ANALYZE) giro.account_state;");
+        patient.add(
+            finding.sql(format!(
+                "-- With the servers stopped, since it locks everybody out:\n{vacuum}"
+            )),
+        );
     }
 }
