@@ -19,6 +19,7 @@ async fn settings_that_lose_what_was_acknowledged_are_critical() {
         ("max_wal_senders", "0"),
         ("deadlock_timeout", "5s"),
         ("idle_session_timeout", "10min"),
+        ("max_wal_size", "10GB"),
     ])
     .await;
     let superuser = database.superuser().await;
@@ -38,7 +39,11 @@ async fn settings_that_lose_what_was_acknowledged_are_critical() {
     let finding = one(&report, Check::SynchronousCommitOff, Severity::Critical);
     assert!(finding.evidence.contains("for giro_app, set for the server"), "{finding}");
     one(&report, Check::WalLevelMinimal, Severity::Warning);
-    one(&report, Check::CheckpointsForced, Severity::Warning);
+    let finding = one(&report, Check::FsyncOff, Severity::Critical);
+    assert!(finding.remedy.contains("initdb --sync-only"), "{finding}");
+    let finding = one(&report, Check::CheckpointsForced, Severity::Warning);
+    let sql = finding.sql.as_deref().unwrap();
+    assert!(sql.starts_with("ALTER SYSTEM SET max_wal_size = '20480MB';"), "{sql}");
     let timeouts: Vec<_> = report.of(Check::SessionTimeouts).map(|it| &it.evidence[..]).collect();
     for expected in ["idle_session_timeout = 600000 ms for giro_app", "deadlock_timeout = 5000 ms"]
     {

@@ -264,7 +264,11 @@ async fn connections_are_counted_against_what_servers_need() {
         (Wanted { lanes: 500, ..wanted() }, Critical),
     ] {
         let report = doctor(&connector, &wanted, &Limits::default()).await.unwrap();
-        assert!(report.of(Check::Connections).any(|it| it.severity == severity), "{report}");
+        let finding = report.of(Check::Connections).find(|it| it.severity == severity);
+        let finding = finding.unwrap_or_else(|| panic!("{report}"));
+        assert!(finding.remedy.contains("every standby before the primary"), "{finding}");
+        let sql = finding.sql.as_deref().unwrap();
+        assert!(sql.find("every standby first") < sql.find("ALTER SYSTEM"), "{sql}");
     }
     let few = Limits { connections_share: 0.001, ..Limits::default() };
     let report = examine_with(&database.server_url, &few).await;

@@ -29,6 +29,9 @@ SELECT count(*) FILTER (WHERE a.datid IS NOT NULL AND a.usesysid IS NOT NULL
        current_setting('max_connections')::bigint
   FROM pg_stat_activity a";
 
+const STANDBYS_FIRST: &str =
+    "-- On every standby first, each restarted, and only then on the primary:";
+
 const CONNECTION_LIMITS: &str = "
 SELECT 'DATABASE', datname::text, datconnlimit::bigint FROM pg_database
  WHERE datname = current_database() AND datconnlimit >= 0
@@ -138,9 +141,10 @@ async fn count(patient: &mut Patient<'_>) {
             let evidence = format!("{used} of {available} connections for ordinary roles are used");
             let finding = Finding::new(Check::Connections, severity, evidence).remedy(
                 "See whose they are, and make those fewer; a server that loses a session may not get it back. \
-                 Then raise max_connections.",
+                 Then raise max_connections, on every standby before the primary: a standby that has less \
+                 than its primary stops replaying.",
             );
-            patient.add(finding.sql(format!("{list}\n-- {raise}")));
+            patient.add(finding.sql(format!("{list}\n{STANDBYS_FIRST}\n-- {raise}")));
         }
         let servers = patient.wanted.servers.map_or(seen.max(1), i64::from);
         let (each, all) = (patient.wanted.sessions(), servers * patient.wanted.sessions());
@@ -153,9 +157,10 @@ async fn count(patient: &mut Patient<'_>) {
              {available} are there for ordinary roles"
         );
         let finding = Finding::new(Check::Connections, severity, evidence).remedy(
-            "Raise max_connections, or have fewer lanes or read_sessions: one lane is mostly best.",
+            "Have fewer lanes or read_sessions, one lane is mostly best; or raise max_connections, on every \
+             standby before the primary: a standby that has less than its primary stops replaying.",
         );
-        patient.add(finding.sql(raise));
+        patient.add(finding.sql(format!("{STANDBYS_FIRST}\n{raise}")));
     }
 }
 

@@ -61,13 +61,24 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
 }
 
 fn settings_remedy(finding: Finding, name: &str, value: &str) -> Finding {
+    let sql = format!("ALTER SYSTEM SET {name} = '{value}'; SELECT pg_reload_conf();");
     let restart = match name {
+        "fsync" => {
+            return finding
+                .remedy(
+                    "Set it to on; a value on PostgreSQL's command line goes before it. Then flush what the \
+                     kernel still holds of what was written without it: `sync` on the host, or `initdb \
+                     --sync-only` while PostgreSQL is down. Until then a crash of the machine corrupts as \
+                     before. Then let `giro verify` look.",
+                )
+                .sql(format!(
+                    "{sql}\n-- Not SQL, on PostgreSQL's host, once it is on: sync"
+                ));
+        }
         "data_sync_retry" => "; it takes a restart of PostgreSQL",
         _ => "; a value on PostgreSQL's command line goes before it",
     };
-    finding
-        .remedy(format!("Set it to {value}{restart}."))
-        .sql(format!("ALTER SYSTEM SET {name} = '{value}'; SELECT pg_reload_conf();"))
+    finding.remedy(format!("Set it to {value}{restart}.")).sql(sql)
 }
 
 async fn synchronous_commit(patient: &mut Patient<'_>, standby_names: &str) {

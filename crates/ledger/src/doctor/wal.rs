@@ -33,10 +33,14 @@ SELECT sum(size)::bigint, count(*),
 /// From PostgreSQL 17 on they are in a view of their own.
 const CHECKPOINTS_17: &str = "
 SELECT num_timed, num_requested, coalesce(stats_reset::text, 'the beginning'),
-       current_setting('max_wal_size') FROM pg_stat_checkpointer";
+       current_setting('max_wal_size'),
+       (SELECT 2 * setting::bigint FROM pg_settings WHERE name = 'max_wal_size')
+  FROM pg_stat_checkpointer";
 const CHECKPOINTS_16: &str = "
 SELECT checkpoints_timed, checkpoints_req, coalesce(stats_reset::text, 'the beginning'),
-       current_setting('max_wal_size') FROM pg_stat_bgwriter";
+       current_setting('max_wal_size'),
+       (SELECT 2 * setting::bigint FROM pg_settings WHERE name = 'max_wal_size')
+  FROM pg_stat_bgwriter";
 
 pub(super) async fn look(patient: &mut Patient<'_>) {
     slots(patient).await;
@@ -180,14 +184,15 @@ async fn checkpoints(patient: &mut Patient<'_>) {
                 format!("{forced} of {} since {since}, with max_wal_size = {max}", forced + timed);
             let finding = Finding::new(Check::CheckpointsForced, Severity::Warning, evidence).remedy(
                 "After each, the first change of every page is written as a whole: more WAL, slower \
-                 batches. Let it have so much that checkpoint_timeout comes first, if the disk has room. \
+                 batches. Let it have more, until checkpoint_timeout comes first, if the disk has room. \
                  CHECKPOINT by hand and backups count as well.",
             );
-            patient.add(finding.sql(
-                "ALTER SYSTEM SET max_wal_size = '8GB'; SELECT pg_reload_conf();\n\
+            let twice: i64 = row.get(4);
+            patient.add(finding.sql(format!(
+                "ALTER SYSTEM SET max_wal_size = '{twice}MB'; SELECT pg_reload_conf();\n\
                  -- To count anew, up to PostgreSQL 16: SELECT pg_stat_reset_shared('bgwriter'); \
-                 from 17: SELECT pg_stat_reset_shared('checkpointer');",
-            ));
+                 from 17: SELECT pg_stat_reset_shared('checkpointer');"
+            )));
         }
     }
 }
