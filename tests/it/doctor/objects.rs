@@ -1,6 +1,8 @@
 //! What somebody has done to the schema. Where the remedy is SQL, it is pasted, and helps.
 
-use super::{alone, connector, examine, examine_with, is_found, of, one, superuser_url, wanted};
+use super::{
+    alone, connector, examine, examine_with, is_found, of, one, paste, superuser_url, wanted,
+};
 use giro_ledger::doctor::Severity::{Critical, Notice, Warning};
 use giro_ledger::doctor::{Check, Limits, Wanted, doctor};
 use giro_tests::TestDatabase;
@@ -103,6 +105,7 @@ async fn what_was_changed_in_the_schema_is_found_and_its_remedy_mends_it() {
             "ALTER TABLE giro.open_holds RESET (autovacuum_vacuum_threshold)",
         ),
         (Check::TableSettings, Warning, "ALTER TABLE giro.batches SET (fillfactor = 90)"),
+        (Check::TableSettings, Warning, "ALTER TABLE giro.batches SET (user_catalog_table = true)"),
         (
             Check::AutovacuumOff,
             Critical,
@@ -126,14 +129,37 @@ async fn what_was_changed_in_the_schema_is_found_and_its_remedy_mends_it() {
             !sql.contains(" INDEX ") || sql.contains("CONCURRENTLY") || sql.contains("USING INDEX"),
             "{sql}"
         );
-        // CONCURRENTLY wants no transaction, and several statements at once are one.
-        for sql in sql.split_inclusive(";\n") {
-            superuser.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        let locks_out = ["CONSTRAINT", "TRIGGER", "DROP RULE", "DROP INDEX giro", "user_catalog"];
+        if let Some(at) = locks_out.iter().filter_map(|words| sql.find(words)).min() {
+            let before = sql.find("SET lock_timeout = '1s';");
+            assert!(before.is_some_and(|before| before < at), "{sql}");
         }
+        // CONCURRENTLY wants no transaction, and several statements at once are one.
+        paste(&superuser, sql).await;
         let report = of(&database).await;
         assert!(!is_found(&report, check), "{change}, then {sql}: {report}");
         assert!(report.worst <= Some(Notice), "{change}, then {sql}: {report}");
     }
+}
+
+#[tokio::test]
+async fn an_id_has_one_answer_while_its_index_is_replaced() {
+    let database = TestDatabase::new().await;
+    let superuser = database.superuser().await;
+    let change = "ALTER TABLE giro.decisions DROP CONSTRAINT decisions_pkey,
+                      ADD CONSTRAINT decisions_pkey UNIQUE (ledger, id) DEFERRABLE";
+    superuser.batch_execute(change).await.unwrap();
+    let report = of(&database).await;
+    let sql = one(&report, Check::IndexMissing, Critical).sql.as_deref().unwrap();
+    let unique = "SELECT count(*) FROM pg_index WHERE indrelid = 'giro.decisions'::regclass
+                     AND indisunique AND indisvalid
+                     AND pg_get_indexdef(indexrelid) LIKE '%(ledger, id)'";
+    assert_eq!(database.number(unique).await, 1);
+    for statement in sql.split_inclusive(";\n") {
+        paste(&superuser, statement).await;
+        assert!(database.number(unique).await >= 1, "{statement} of {sql}");
+    }
+    assert!(!is_found(&of(&database).await, Check::IndexMissing));
 }
 
 #[tokio::test]

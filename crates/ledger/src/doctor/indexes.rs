@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::patient::Patient;
-use super::quote::{quoted, quoted_in};
+use super::quote::{briefly, quoted, quoted_in};
 use super::report::{Finding, Severity};
 use std::borrow::Cow;
 use tokio_postgres::Row;
@@ -129,52 +129,71 @@ impl<'a> Found<'a> {
         format!("{head}{tail}").into()
     }
 
-    /// Nobody waits for it for longer than a moment.
     fn drop(&self) -> String {
         match self.constraint {
-            Some(constraint) => format!(
+            Some(constraint) => briefly(&format!(
                 "ALTER TABLE {} DROP CONSTRAINT {};",
                 quoted_in("giro", self.table),
                 quoted(constraint)
-            ),
+            )),
             None => format!("DROP INDEX CONCURRENTLY {};", quoted_in("giro", self.name)),
         }
     }
 }
 
 impl Index {
-    fn definition(&self, create: &str) -> String {
-        let Self(name, table, kind, columns, rows) = self;
+    fn definition(&self, create: &str, name: &str) -> String {
+        let Self(_, table, kind, columns, rows) = self;
         let unique = if *kind == Plain { "" } else { "UNIQUE " };
         let rows = if rows.is_empty() { String::new() } else { format!(" WHERE {rows}") };
         format!("CREATE {unique}{create} {name} ON giro.{table} USING btree ({columns}){rows}")
     }
 
-    fn make_primary(&self) -> String {
+    /// The constraint gives the index its name.
+    fn make_primary(&self, of: &str) -> String {
         let Self(name, table, ..) = self;
-        format!("ALTER TABLE giro.{table} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {name};")
+        briefly(&format!(
+            "ALTER TABLE giro.{table} ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {of};"
+        ))
     }
 
     /// A plain CREATE INDEX or ADD PRIMARY KEY would stop all batches until it is through.
     fn make(&self) -> String {
-        let create = self.definition("INDEX CONCURRENTLY") + ";";
-        if self.2 == Primary { format!("{create}\n{}", self.make_primary()) } else { create }
+        let create = self.definition("INDEX CONCURRENTLY", self.0) + ";";
+        if self.2 == Primary { format!("{create}\n{}", self.make_primary(self.0)) } else { create }
+    }
+
+    /// The right one is there before the wrong one goes, which may keep ids apart as well.
+    fn replace(&self, found: &Found<'_>) -> String {
+        let Self(name, table, kind, ..) = self;
+        let new = format!("{name}_new");
+        let create = self.definition("INDEX CONCURRENTLY", &new);
+        let swap = match found.constraint {
+            Some(wrong) if *kind == Primary && found.table == *table => briefly(&format!(
+                "ALTER TABLE giro.{table} DROP CONSTRAINT {}, \
+                 ADD CONSTRAINT {name} PRIMARY KEY USING INDEX {new};",
+                quoted(wrong)
+            )),
+            _ if *kind == Primary => format!("{}\n{}", found.drop(), self.make_primary(&new)),
+            _ => format!("{}\nALTER INDEX giro.{new} RENAME TO {name};", found.drop()),
+        };
+        format!("{create};\n{swap}")
     }
 
     /// What is wrong with it, and what mends that.
     fn problem(&self, found: Option<&Found<'_>>) -> Option<(String, String)> {
         let name = self.0;
         let Some(found) = found else { return Some(("is gone".into(), self.make())) };
-        let same = found.normalized() == self.definition("INDEX") && found.immediate;
+        let same = found.normalized() == self.definition("INDEX", name) && found.immediate;
         if !same || (self.2 == Primary && !found.primary && found.constraint.is_some()) {
             let what = format!("is another one: {}", found.definition);
-            return Some((what, format!("{}\n{}", found.drop(), self.make())));
+            return Some((what, self.replace(found)));
         }
         if !found.valid {
             return Some(("is invalid".into(), format!("REINDEX INDEX CONCURRENTLY giro.{name};")));
         }
         let primary = found.primary || self.2 != Primary;
-        (!primary).then(|| ("is not the primary key".into(), self.make_primary()))
+        (!primary).then(|| ("is not the primary key".into(), self.make_primary(name)))
     }
 }
 
@@ -189,8 +208,9 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         let evidence = format!("{} {what}", index.0);
         let finding = Finding::new(Check::IndexMissing, Severity::Critical, evidence).remedy(
             "Stop the servers first if it is a primary key or decisions_resolution: they are what gives an \
-             id one answer. Make it again, one statement after the other and in no transaction: for the others \
-             nobody has to stop. Then let `giro verify` look at what was written meanwhile.",
+             id one answer. Make it again, one statement after the other and in no transaction: batches go on \
+             while an index is made. A constraint locks them out for a moment; if that takes a second, it gives \
+             up: paste it again. Then let `giro verify` look at what was written meanwhile.",
         );
         patient.add(finding.sql(sql));
     }

@@ -2,7 +2,7 @@
 
 use super::check::Check;
 use super::patient::Patient;
-use super::quote::{quoted, quoted_in};
+use super::quote::{briefly, quoted, quoted_in};
 use super::report::{Finding, Severity};
 use tokio_postgres::types::Type;
 
@@ -50,13 +50,20 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         let (name, kind): (String, String) = (row.get(0), row.get(2));
         let table = quoted_in(row.get(1), row.get(5));
         let (definition, onto): (String, Option<String>) = (row.get(3), row.get(4));
+        let of_giro = row.get::<_, &str>(1) == "giro";
         let remedy = match (kind.as_str(), onto) {
+            ("f", _) if of_giro => {
+                "Every row that a batch writes is looked up in the other table, and waits for whoever deletes \
+                 that row or changes its key. Drop it, or be sure that it is rare."
+            }
             ("f", Some(onto)) if onto == "account_state" => {
-                "Every row that refers to an account takes a share lock on it, for which batches wait, and \
-                 multixact ids. Drop it, and check in your own function that the account exists."
+                "Every row that refers to an account locks it for key share. Batches do not wait for that; but \
+                 who shares a row's lock with a batch makes a multixact id, which costs both, and has to be \
+                 frozen. Drop it, and check in your own function that the account exists."
             }
             ("f", _) => {
-                "It takes locks that batches wait for. Drop it, or be sure that it is rare."
+                "Every row that refers to one of Giro's locks it for key share, which writes to it. Drop it, or \
+                 be sure that it is rare."
             }
             _ => {
                 "What it refuses fails a batch, which is then cut in two until the culprit is alone \
@@ -66,7 +73,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         let evidence = format!("{name} on {table}: {definition}");
         let finding = Finding::new(Check::ConstraintExtra, Severity::Warning, evidence);
         let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {};", quoted(&name));
-        patient.add(finding.remedy(remedy).sql(drop));
+        patient.add(finding.remedy(remedy).sql(briefly(&drop)));
     }
 }
 
@@ -100,7 +107,7 @@ async fn triggers(patient: &mut Patient<'_>) {
                 "gone",
                 format!(
                     "CREATE OR REPLACE TRIGGER {name} BEFORE {events} ON giro.{table} FOR EACH {each} \
-                     EXECUTE FUNCTION giro.refuse_change(); {enable}"
+                     EXECUTE FUNCTION giro.refuse_change();\n{enable}"
                 ),
             ),
         };
@@ -111,7 +118,7 @@ async fn triggers(patient: &mut Patient<'_>) {
         );
         let remedy = "Somebody could change history, and perhaps has: enable it, then let `giro verify` look, \
                       and find out who. Keep the owner's login for `giro migrate`.";
-        patient.add(finding.remedy(remedy).sql(sql));
+        patient.add(finding.remedy(remedy).sql(briefly(&sql)));
     }
     for row in &rows {
         let (table, name): (&str, &str) = (row.get(0), row.get(1));
@@ -126,10 +133,7 @@ async fn triggers(patient: &mut Patient<'_>) {
              what it raises fails them (422 refused_by_database). Rather read giro.transfers by seq, or use \
              logical decoding.",
         );
-        patient.add(finding.sql(format!(
-            "DROP {kind} {} ON {};",
-            quoted(name),
-            quoted_in("giro", table)
-        )));
+        let drop = format!("DROP {kind} {} ON {};", quoted(name), quoted_in("giro", table));
+        patient.add(finding.sql(briefly(&drop)));
     }
 }
