@@ -145,7 +145,8 @@ async fn what_keeps_wal_and_what_waits_to_be_committed_is_found() {
     let blocking = one(&report, Check::Blocking, Severity::Warning);
     assert_eq!((blocking.sessions[0].pid, blocking.sessions[1].depth), (0, Some(1)), "{blocking}");
     let prepared = one(&report, Check::PreparedTransaction, Severity::Warning);
-    let sql = prepared.sql.as_deref().unwrap().split("; --").next().unwrap();
+    let sql = prepared.sql.as_deref().unwrap();
+    assert!(sql.starts_with("-- Only if"), "{sql}");
     superuser.batch_execute(sql).await.unwrap();
     waiting.await.unwrap().unwrap();
     let critical = Limits { slot_wal_critical: 1, ..limits };

@@ -113,6 +113,18 @@ async fn what_was_changed_in_the_schema_is_found_and_its_remedy_mends_it() {
         ),
         (Check::GrantExtra, Warning, "GRANT UPDATE, INSERT ON giro.account_state TO giro_app"),
         (Check::GrantExtra, Warning, "GRANT EXECUTE ON FUNCTION giro.expire_holds TO PUBLIC"),
+        (
+            Check::GrantExtra,
+            Warning,
+            "GRANT UPDATE (credits_posted) ON giro.account_state TO giro_app",
+        ),
+        (Check::GrantExtra, Warning, "GRANT UPDATE ON SEQUENCE giro.batch_id TO giro_app"),
+        (Check::GrantExtra, Warning, "GRANT DELETE ON giro.balances TO giro_app"),
+        (
+            Check::GrantExtra,
+            Warning,
+            "CREATE FUNCTION giro.expire_holds(text[], giro.account_state) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        ),
         (Check::GrantMissing, Critical, "REVOKE SELECT ON giro.transfers FROM giro_server"),
         (
             Check::GrantMissing,
@@ -258,13 +270,17 @@ async fn settings_of_a_database_or_a_role_that_contradict_the_servers_are_found(
         (Check::Connections, Critical, "ALTER ROLE giro_app CONNECTION LIMIT 3"),
         (Check::Connections, Critical, "ALTER DATABASE giro CONNECTION LIMIT 5"),
         (Check::RolePrivileged, Warning, "ALTER ROLE giro_app CREATEDB"),
+        (Check::RolePrivileged, Warning, "GRANT pg_read_all_data TO giro_app"),
+        (Check::GrantExtra, Warning, "GRANT pg_write_all_data TO giro_app"),
     ] {
         superuser.batch_execute(change).await.unwrap_or_else(|error| panic!("{change}: {error}"));
         let report = of(&database).await;
         let finding = report.of(check).find(|it| it.severity == severity);
         let finding = finding.unwrap_or_else(|| panic!("{change}: {report}"));
         let mend = match check {
-            Check::RolePrivileged => "ALTER ROLE giro_app NOCREATEDB",
+            Check::RolePrivileged => {
+                "ALTER ROLE giro_app NOCREATEDB; REVOKE pg_read_all_data FROM giro_app"
+            }
             _ => finding.sql.as_deref().expect("SQL to paste"),
         };
         superuser.batch_execute(mend).await.unwrap_or_else(|error| panic!("{mend}: {error}"));

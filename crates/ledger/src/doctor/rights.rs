@@ -5,6 +5,7 @@ use super::patient::Patient;
 use super::quote::{quoted, quoted_in};
 use super::report::{Finding, NotLooked, Severity};
 use crate::schema::{self, SchemaError};
+use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 
 const MIGRATE: &str = "-- Not SQL: DATABASE_URL=<the owner's> giro migrate";
@@ -38,31 +39,79 @@ SELECT 'ROLE', 'giro_server' WHERE NOT EXISTS (SELECT FROM server)
 UNION ALL
 SELECT 'USAGE', 'SCHEMA giro' FROM server, giro WHERE NOT has_schema_privilege(server.oid, giro.oid, 'USAGE')
 UNION ALL
-SELECT 'EXECUTE', 'FUNCTION giro.' || p.proname
-  FROM server, giro, pg_proc p
- WHERE p.pronamespace = giro.oid AND p.proname = ANY ($1)
-   AND NOT has_function_privilege(server.oid, p.oid, 'EXECUTE')
-UNION ALL
 SELECT 'SELECT', 'giro.' || c.relname
   FROM server, giro, pg_class c
- WHERE c.relnamespace = giro.oid AND c.relname = ANY ($2)
+ WHERE c.relnamespace = giro.oid AND c.relname = ANY ($1)
    AND NOT has_table_privilege(server.oid, c.oid, 'SELECT')";
 
+/// A function `p` with its arguments, if others have its name: names of types as SQL has them, or their schemas and
+/// names.
+const ROUTINE: &str = "
+       p.proname::text,
+       EXISTS (SELECT FROM pg_proc o
+                WHERE o.pronamespace = p.pronamespace AND o.proname = p.proname AND o.oid <> p.oid),
+       ARRAY(SELECT CASE n.nspname WHEN 'pg_catalog' THEN format_type(t.oid, NULL) END
+               FROM unnest(p.proargtypes) WITH ORDINALITY AS u (oid, place)
+               JOIN pg_type t USING (oid) JOIN pg_namespace n ON n.oid = t.typnamespace ORDER BY u.place),
+       ARRAY(SELECT n.nspname::text
+               FROM unnest(p.proargtypes) WITH ORDINALITY AS u (oid, place)
+               JOIN pg_type t USING (oid) JOIN pg_namespace n ON n.oid = t.typnamespace ORDER BY u.place),
+       ARRAY(SELECT t.typname::text
+               FROM unnest(p.proargtypes) WITH ORDINALITY AS u (oid, place)
+               JOIN pg_type t USING (oid) ORDER BY u.place)";
+
+/// Where somebody has added a function of the same name, one that may be called is enough.
+fn lacks_execute_sql() -> String {
+    format!(
+        "SELECT {ROUTINE}
+           FROM pg_proc p JOIN pg_roles s ON s.rolname = 'giro_server'
+          WHERE p.pronamespace = to_regnamespace('giro') AND p.proname = ANY ($1)
+            AND NOT EXISTS (SELECT FROM pg_proc o
+                             WHERE o.pronamespace = p.pronamespace AND o.proname = p.proname
+                               AND has_function_privilege(s.oid, o.oid, 'EXECUTE'))
+          ORDER BY 1"
+    )
+}
+
 const EXTRA: &str = "
-SELECT r.rolname::text, string_agg(DISTINCT x.privilege, ', '), x.object, x.kind
-  FROM (SELECT c.relname::text AS object, 'TABLE' AS kind, c.relowner AS owner, a.grantee,
-               a.privilege_type AS privilege
-          FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
-         WHERE c.relnamespace = to_regnamespace('giro') AND c.relkind = 'r'
-           AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES')
-        UNION ALL
-        SELECT p.proname::text, 'FUNCTION', p.proowner, a.grantee, a.privilege_type
-          FROM pg_proc p
-         CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
-         WHERE p.pronamespace = to_regnamespace('giro') AND a.grantee = 0) AS x
-  LEFT JOIN pg_roles r ON r.oid = x.grantee
- WHERE x.grantee <> x.owner
- GROUP BY x.grantee, 1, 3, 4 ORDER BY 1 NULLS FIRST, 3 LIMIT 100";
+SELECT r.rolname::text, string_agg(DISTINCT a.privilege_type, ', '),
+       CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.relname::text
+  FROM pg_class c
+ CROSS JOIN LATERAL aclexplode(c.relacl) a
+  LEFT JOIN pg_roles r ON r.oid = a.grantee
+ WHERE c.relnamespace = to_regnamespace('giro') AND a.grantee <> c.relowner
+   AND (c.relkind IN ('r', 'p', 'v', 'f')
+        AND a.privilege_type IN ('INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'TRIGGER', 'REFERENCES')
+        OR c.relkind = 'S' AND a.privilege_type IN ('USAGE', 'UPDATE'))
+ GROUP BY a.grantee, 1, 3, 4 ORDER BY 1 NULLS FIRST, 4 LIMIT 100";
+
+const EXTRA_COLUMNS: &str = "
+SELECT r.rolname::text, a.privilege_type, array_agg(t.attname::text ORDER BY t.attnum), c.relname::text
+  FROM pg_attribute t
+  JOIN pg_class c ON c.oid = t.attrelid
+ CROSS JOIN LATERAL aclexplode(t.attacl) a
+  LEFT JOIN pg_roles r ON r.oid = a.grantee
+ WHERE c.relnamespace = to_regnamespace('giro') AND c.relkind IN ('r', 'p', 'v', 'f')
+   AND a.grantee <> c.relowner AND a.privilege_type IN ('INSERT', 'UPDATE', 'REFERENCES')
+ GROUP BY a.grantee, 1, 2, 4 ORDER BY 1 NULLS FIRST, 4, 2 LIMIT 100";
+
+fn extra_routines_sql() -> String {
+    format!(
+        "SELECT {ROUTINE}
+           FROM pg_proc p
+          CROSS JOIN LATERAL aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
+          WHERE p.pronamespace = to_regnamespace('giro') AND a.grantee = 0 AND a.privilege_type = 'EXECUTE'
+          ORDER BY 1, 3 LIMIT 100"
+    )
+}
+
+const EXTRA_MEMBERS: &str = "
+SELECT DISTINCT r.rolname::text
+  FROM pg_auth_members m
+  JOIN pg_roles g ON g.oid = m.roleid AND g.rolname = 'pg_write_all_data'
+  JOIN pg_roles r ON r.oid = m.member
+ WHERE NOT r.rolsuper AND r.oid <> (SELECT nspowner FROM pg_namespace WHERE nspname = 'giro')
+ ORDER BY 1 LIMIT 100";
 
 /// Who may be a server: who looks, who was made a member, and who is there as one.
 const ROLES: &str = "
@@ -71,6 +120,8 @@ SELECT r.rolname::text, r.rolname = current_user AND NOT u.used,
                  CASE WHEN r.rolcreaterole THEN 'may make roles' END,
                  CASE WHEN r.rolcreatedb THEN 'may make databases' END,
                  CASE WHEN r.rolbypassrls THEN 'passes row security' END,
+                 CASE WHEN u.used AND NOT r.rolsuper AND pg_has_role(r.oid, 'pg_read_all_data', 'MEMBER')
+                      THEN 'reads all tables' END,
                  CASE WHEN NOT r.rolsuper AND EXISTS (
                           SELECT FROM pg_namespace n
                            WHERE n.nspname = 'giro' AND pg_has_role(r.oid, n.nspowner, 'MEMBER'))
@@ -113,7 +164,10 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
             "A server needs no more than giro_server. If its URL has this role, give it another one: then \
              nothing that goes wrong in it can change history.",
         );
-        patient.add(finding.sql("CREATE ROLE giro_app LOGIN PASSWORD '…' IN ROLE giro_server;"));
+        patient.add(finding.sql(
+            "CREATE ROLE giro_app LOGIN IN ROLE giro_server;\n\
+             -- Then, in psql, its password: \\password giro_app",
+        ));
     }
     if patient.about.has_schema {
         grants(patient).await;
@@ -159,13 +213,47 @@ async fn schema_fits(patient: &mut Patient<'_>) {
 }
 
 async fn grants(patient: &mut Patient<'_>) {
+    missing(patient).await;
+    for row in patient.ask(&[Check::GrantExtra], EXTRA).await.unwrap_or_default() {
+        let (rights, kind): (&str, &str) = (row.get(1), row.get(2));
+        let object = quoted_in("giro", row.get(3));
+        let role = grantee(&row);
+        let revoke = format!("REVOKE {rights} ON {kind} {object} FROM {role};");
+        patient.add(extra(format!("{role} has {rights} on {object}")).sql(revoke));
+    }
+    for row in patient.ask(&[Check::GrantExtra], EXTRA_COLUMNS).await.unwrap_or_default() {
+        let columns: Vec<_> = row.get::<_, Vec<&str>>(2).into_iter().map(quoted).collect();
+        let right = format!("{} ({})", row.get::<_, &str>(1), columns.join(", "));
+        let (role, table) = (grantee(&row), quoted_in("giro", row.get(3)));
+        let revoke = format!("REVOKE {right} ON TABLE {table} FROM {role};");
+        patient.add(extra(format!("{role} has {right} on {table}")).sql(revoke));
+    }
+    let rows = patient.ask(&[Check::GrantExtra], &extra_routines_sql()).await;
+    for row in rows.unwrap_or_default() {
+        let routine = routine(&row);
+        let revoke = format!("REVOKE EXECUTE ON ROUTINE {routine} FROM PUBLIC;");
+        patient.add(extra(format!("PUBLIC has EXECUTE on {routine}")).sql(revoke));
+    }
+    for row in patient.ask(&[Check::GrantExtra], EXTRA_MEMBERS).await.unwrap_or_default() {
+        let role = quoted(row.get(0));
+        let evidence =
+            format!("{role} is a member of pg_write_all_data: it may write to all tables");
+        patient.add(extra(evidence).sql(format!("REVOKE pg_write_all_data FROM {role};")));
+    }
+}
+
+async fn missing(patient: &mut Patient<'_>) {
     let (functions, views) = (&FUNCTIONS[..], &VIEWS[..]);
-    let parameters = [(&functions as _, Type::TEXT_ARRAY), (&views as _, Type::TEXT_ARRAY)];
-    for row in
-        patient.ask_with(&[Check::GrantMissing], LACKS, &parameters).await.unwrap_or_default()
-    {
-        let (right, object): (&str, &str) = (row.get(0), row.get(1));
-        let (evidence, sql) = match right {
+    let (functions, views) =
+        ([(&functions as _, Type::TEXT_ARRAY)], [(&views as _, Type::TEXT_ARRAY)]);
+    let check = [Check::GrantMissing];
+    let lacks = patient.ask_with(&check, LACKS, &views).await.unwrap_or_default();
+    let lacks = lacks.iter().map(|row| (row.get(0), row.get(1)));
+    let mut lacks: Vec<(String, String)> = lacks.collect();
+    let rows = patient.ask_with(&check, &lacks_execute_sql(), &functions).await.unwrap_or_default();
+    lacks.extend(rows.iter().map(|row| ("EXECUTE".into(), format!("FUNCTION {}", routine(row)))));
+    for (right, object) in lacks {
+        let (evidence, sql) = match right.as_str() {
             "ROLE" => (
                 format!("there is no role {object}"),
                 format!("CREATE ROLE {object} NOLOGIN; GRANT {object} TO giro_app;\n{MIGRATE}"),
@@ -180,17 +268,33 @@ async fn grants(patient: &mut Patient<'_>) {
                       the servers are not ready.";
         patient.add(finding.remedy(remedy).sql(sql));
     }
-    for row in patient.ask(&[Check::GrantExtra], EXTRA).await.unwrap_or_default() {
-        let (role, rights): (Option<String>, String) = (row.get(0), row.get(1));
-        let (object, kind): (String, String) = (row.get(2), row.get(3));
-        let object = quoted_in("giro", &object);
-        // A role may be called "PUBLIC" as well.
-        let role = role.map_or_else(|| "PUBLIC".into(), |role| quoted(&role));
-        let evidence = format!("{role} has {rights} on {object}");
-        let finding = Finding::new(Check::GrantExtra, Severity::Warning, evidence).remedy(
-            "What is written past the functions is bound by no rule, and `giro verify` only finds it \
-             afterwards. Take it back; who wants to move money calls the functions.",
-        );
-        patient.add(finding.sql(format!("REVOKE {rights} ON {kind} {object} FROM {role};")));
+}
+
+/// A role may be called "PUBLIC" as well.
+fn grantee(row: &Row) -> String {
+    row.get::<_, Option<&str>>(0).map_or_else(|| "PUBLIC".into(), quoted)
+}
+
+/// Of a row that has [`ROUTINE`].
+fn routine(row: &Row) -> String {
+    let name = quoted_in("giro", row.get(0));
+    if !row.get::<_, bool>(1) {
+        return name;
     }
+    let known: Vec<Option<&str>> = row.get(2);
+    let (schemas, types): (Vec<&str>, Vec<&str>) = (row.get(3), row.get(4));
+    let quoted = schemas.into_iter().zip(types).map(|(schema, name)| quoted_in(schema, name));
+    let arguments: Vec<_> = known
+        .into_iter()
+        .zip(quoted)
+        .map(|(known, quoted)| known.map_or(quoted, str::to_owned))
+        .collect();
+    format!("{name}({})", arguments.join(", "))
+}
+
+fn extra(evidence: String) -> Finding {
+    Finding::new(Check::GrantExtra, Severity::Warning, evidence).remedy(
+        "What is written past the functions is bound by no rule, and `giro verify` only finds it \
+         afterwards. Take it back; who wants to move money calls the functions.",
+    )
 }

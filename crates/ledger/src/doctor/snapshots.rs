@@ -59,7 +59,10 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         );
         let finding = Finding::new(Check::PreparedTransaction, severity, evidence)
             .remedy("Ask whose it is: its coordinator knows whether to COMMIT PREPARED. If that is gone, roll it back.")
-            .sql(format!("ROLLBACK PREPARED {};", literal(&gid)));
+            .sql(format!(
+                "-- Only if its coordinator is gone for good:\nROLLBACK PREPARED {};",
+                literal(&gid)
+            ));
         patient.add(finding);
     }
 }
