@@ -158,9 +158,21 @@ pub async fn run(
     arguments: &[&str],
     url: Option<&str>,
 ) -> (Option<i32>, String, String) {
+    run_in(program, command, arguments, url, &[]).await
+}
+
+/// The same with more in its environment.
+pub async fn run_in(
+    program: &str,
+    command: &str,
+    arguments: &[&str],
+    url: Option<&str>,
+    environment: &[(String, String)],
+) -> (Option<i32>, String, String) {
     let mut command_line = Command::new(program);
     command_line.arg(command).args(arguments).env_remove("DATABASE_URL");
     command_line.envs(url.map(|url| ("DATABASE_URL", url)));
+    command_line.envs(environment.iter().map(|(name, value)| (name, value)));
     let output = command_line.output().await.expect("the program runs");
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))

@@ -3,7 +3,9 @@
 use super::superuser_url;
 use giro_ledger::doctor::Check;
 use giro_tests::database::connect;
-use giro_tests::process::run;
+use giro_tests::needs::{self, Need};
+use giro_tests::nemesis::FakeClock;
+use giro_tests::process::{run, run_in};
 use giro_tests::{Halted, TestDatabase, eventually};
 use serde_json::Value;
 use std::cell::Cell;
@@ -44,6 +46,35 @@ async fn the_command_tells_by_its_exit_code_and_in_two_forms() {
 
     let (code, text, _) = giro_doctor(&["--servers", "1000"], Some(url)).await;
     assert!(code == Some(3) && text.contains("1000 server(s)"), "{text}");
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_from_the_databases_is_found() {
+    if !needs::met(&[Need::Faketime]) {
+        return;
+    }
+    let database = TestDatabase::new().await;
+    let clock = FakeClock::new();
+    let url = Some(database.server_url.as_str());
+    for (shift, expected) in
+        [(0, None), (-30, Some(("notice", "ahead of"))), (3600, Some(("warning", "behind")))]
+    {
+        clock.shift(shift);
+        let program = env!("CARGO_BIN_EXE_giro-under-test");
+        let (_, json, said) =
+            run_in(program, "doctor", &["--json"], url, &clock.environment()).await;
+        let report: Value = serde_json::from_str(&json).unwrap_or_else(|_| panic!("{json}{said}"));
+        let findings = report["findings"].as_array().expect("findings");
+        let found = findings.iter().find(|it| it["id"] == "clock_differs");
+        let text = |field: &str| found.and_then(|it| it[field].as_str()).unwrap_or_default();
+        match expected {
+            None => assert_eq!(found, None, "{json}"),
+            Some((severity, direction)) => {
+                assert_eq!(text("severity"), severity, "{json}");
+                assert!(text("evidence").contains(direction), "{json}");
+            }
+        }
+    }
 }
 
 #[tokio::test]
