@@ -62,6 +62,7 @@ async fn what_the_session_has_that_looks_is_not_taken_for_the_servers() {
         "default_transaction_read_only = on",
         "idle_in_transaction_session_timeout = '60s'",
         "idle_session_timeout = '1h'",
+        "track_counts = off",
     ] {
         superuser.batch_execute(&format!("ALTER ROLE postgres SET {own}")).await.unwrap();
     }
@@ -70,6 +71,7 @@ async fn what_the_session_has_that_looks_is_not_taken_for_the_servers() {
         Check::NotPrimary,
         Check::TransactionsUnbounded,
         Check::SessionTimeouts,
+        Check::AutovacuumOff,
     ];
     let report = examine(&superuser_url(&database)).await;
     for check in hidden {
@@ -82,6 +84,7 @@ async fn what_the_session_has_that_looks_is_not_taken_for_the_servers() {
     one(&report, Check::TransactionsUnbounded, Severity::Notice);
     assert!(report.healthy.contains(&Check::NotPrimary), "{report}");
     assert!(report.healthy.contains(&Check::SessionTimeouts), "{report}");
+    assert!(report.healthy.contains(&Check::AutovacuumOff), "{report}");
     // What is set for the servers' role is seen by everybody.
     superuser.batch_execute("SET default_transaction_read_only = off").await.unwrap();
     for own in ["synchronous_commit = 'off'", "default_transaction_read_only = on"] {

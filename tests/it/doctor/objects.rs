@@ -269,6 +269,7 @@ async fn settings_of_a_database_or_a_role_that_contradict_the_servers_are_found(
         (Check::NotPrimary, Critical, "ALTER ROLE giro_app SET default_transaction_read_only = on"),
         (Check::Connections, Critical, "ALTER ROLE giro_app CONNECTION LIMIT 3"),
         (Check::Connections, Critical, "ALTER DATABASE giro CONNECTION LIMIT 5"),
+        (Check::AutovacuumOff, Critical, "ALTER ROLE giro_app SET track_counts = 'off'"),
         (Check::RolePrivileged, Warning, "ALTER ROLE giro_app CREATEDB"),
         (Check::RolePrivileged, Warning, "GRANT pg_read_all_data TO giro_app"),
         (Check::GrantExtra, Warning, "GRANT pg_write_all_data TO giro_app"),

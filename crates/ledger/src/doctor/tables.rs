@@ -4,6 +4,7 @@ use super::check::Check;
 use super::patient::Patient;
 use super::quote::{briefly, quoted_in};
 use super::report::{Finding, Severity};
+use super::settings::{self, Place, Whose};
 use super::wal::bytes;
 
 /// Storage settings that the migrations make; all other tables have none.
@@ -45,28 +46,36 @@ SELECT s.relname::text, s.n_tup_upd, s.n_tup_hot_upd, s.n_live_tup, s.n_dead_tup
             THEN greatest(c.reltuples, s.n_live_tup)::bigint END
   FROM pg_stat_all_tables s JOIN pg_class c ON c.oid = s.relid WHERE s.schemaname = 'giro' ORDER BY 1";
 
-const AUTOVACUUM: &str = "SELECT current_setting('autovacuum'), current_setting('track_counts')";
+const AUTOVACUUM: &str = "SELECT current_setting('autovacuum')";
 
 /// Tables whose rows come and go, or change.
 const HOT: [&str; 2] = ["account_state", "open_holds"];
 
 pub(super) async fn look(patient: &mut Patient<'_>) {
+    let off = |evidence: String, sql: String| {
+        let finding = Finding::new(Check::AutovacuumOff, Severity::Critical, evidence);
+        finding.remedy(NEVER_OFF).sql(sql)
+    };
+    let on = |name| format!("ALTER SYSTEM SET {name} = 'on'; SELECT pg_reload_conf();");
     for row in patient.ask(&[Check::AutovacuumOff], AUTOVACUUM).await.unwrap_or_default() {
-        for (name, value) in [("autovacuum", row.get::<_, &str>(0)), ("track_counts", row.get(1))] {
-            if value != "on" {
-                let evidence = format!("{name} = {value}");
-                let finding = Finding::new(Check::AutovacuumOff, Severity::Critical, evidence);
-                patient.add(
-                    finding
-                        .remedy(NEVER_OFF)
-                        .sql(format!("ALTER SYSTEM SET {name} = 'on'; SELECT pg_reload_conf();")),
-                );
-            }
+        if row.get::<_, &str>(0) != "on" {
+            patient.add(off("autovacuum = off".into(), on("autovacuum")));
+        }
+    }
+    // Each session counts what it changes, if it is set to.
+    let counts = [("track_counts", &[Check::AutovacuumOff][..])];
+    for set in settings::read(patient, Whose::Servers, &counts).await {
+        if set.value != "on" {
+            let sql = match set.place {
+                Place::Server => on("track_counts"),
+                _ => set.reset(&patient.about.database),
+            };
+            patient.add(off(set.to_string(), sql));
         }
     }
     let checks = [Check::AutovacuumOff, Check::TableSettings];
     for row in patient.ask(&checks, OPTIONS).await.unwrap_or_default() {
-        settings(patient, row.get(0), row.get(1));
+        options(patient, row.get(0), row.get(1));
     }
     let checks = [Check::HotShare, Check::DeadRows, Check::Bloat, Check::NeverAnalyzed];
     for row in patient.ask(&checks, STATISTICS).await.unwrap_or_default() {
@@ -88,7 +97,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
 const NEVER_OFF: &str = "Turn it on. Without it hot rows slow down within seconds. PostgreSQL then vacuums only \
                          against wraparound: late, and all that has piled up at once.";
 
-fn settings(patient: &mut Patient<'_>, table: String, options: Vec<String>) {
+fn options(patient: &mut Patient<'_>, table: String, options: Vec<String>) {
     let wanted = SETTINGS.iter().find(|(name, _)| *name == table).map_or(&[][..], |(_, all)| all);
     let (off, mut found): (Vec<_>, Vec<_>) = options.into_iter().partition(|option| {
         let (name, value) = option.split_once('=').unwrap_or((option, ""));
