@@ -208,7 +208,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         let evidence = format!("{} {what}", index.0);
         let finding = Finding::new(Check::IndexMissing, Severity::Critical, evidence).remedy(
             "Stop the servers first if it is a primary key or decisions_resolution: they are what gives an \
-             id one answer. Make it again, one statement after the other and in no transaction: batches go on \
+             id one answer. Make it again, in no transaction, each statement only when the one before has succeeded: batches go on \
              while an index is made. A constraint locks them out for a moment; if that takes a second, it gives \
              up: paste it again. Then let `giro verify` look at what was written meanwhile.",
         );
