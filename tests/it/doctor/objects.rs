@@ -256,7 +256,7 @@ async fn settings_of_a_database_or_a_role_that_contradict_the_servers_are_found(
         (
             Check::SynchronousCommitOff,
             Critical,
-            "ALTER ROLE ALL IN DATABASE giro SET synchronous_commit = 'off'",
+            "ALTER ROLE ALL IN DATABASE giro SET synchronous_commit = false",
         ),
         (
             Check::SessionTimeouts,
@@ -266,10 +266,14 @@ async fn settings_of_a_database_or_a_role_that_contradict_the_servers_are_found(
         (Check::SessionTimeouts, Notice, "ALTER ROLE giro_app SET statement_timeout = '500ms'"),
         (Check::SessionTimeouts, Notice, "ALTER ROLE giro_app SET lock_timeout = '10ms'"),
         (Check::SessionTimeouts, Notice, "ALTER ROLE giro_app SET deadlock_timeout = '1min'"),
-        (Check::NotPrimary, Critical, "ALTER ROLE giro_app SET default_transaction_read_only = on"),
+        (
+            Check::NotPrimary,
+            Critical,
+            "ALTER ROLE giro_app SET default_transaction_read_only = true",
+        ),
         (Check::Connections, Critical, "ALTER ROLE giro_app CONNECTION LIMIT 3"),
         (Check::Connections, Critical, "ALTER DATABASE giro CONNECTION LIMIT 5"),
-        (Check::AutovacuumOff, Critical, "ALTER ROLE giro_app SET track_counts = 'off'"),
+        (Check::AutovacuumOff, Critical, "ALTER ROLE giro_app SET track_counts = 0"),
         (Check::RolePrivileged, Warning, "ALTER ROLE giro_app CREATEDB"),
         (Check::RolePrivileged, Warning, "GRANT pg_read_all_data TO giro_app"),
         (Check::GrantExtra, Warning, "GRANT pg_write_all_data TO giro_app"),

@@ -88,7 +88,7 @@ async fn synchronous_commit(patient: &mut Patient<'_>, standby_names: &str) {
     };
     for set in settings::read(patient, Whose::Servers, &[("synchronous_commit", checks)]).await {
         let (check, severity) = match set.value.as_str() {
-            "off" => (Check::SynchronousCommitOff, Severity::Critical),
+            _ if set.is_off() => (Check::SynchronousCommitOff, Severity::Critical),
             "local" if !standby_names.is_empty() => (Check::StandbyNotAwaited, Severity::Warning),
             _ => continue,
         };

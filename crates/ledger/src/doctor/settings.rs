@@ -61,6 +61,21 @@ pub(super) struct Set {
 }
 
 impl Set {
+    /// It stands as it was written, in any of PostgreSQL's notations.
+    pub(super) fn is_on(&self) -> bool {
+        let value = self.value.to_ascii_lowercase();
+        !value.is_empty()
+            && (["on", "1"].contains(&&*value)
+                || ["true", "yes"].iter().any(|word| word.starts_with(&value)))
+    }
+
+    pub(super) fn is_off(&self) -> bool {
+        let value = self.value.to_ascii_lowercase();
+        !value.is_empty()
+            && (["off", "of", "0"].contains(&&*value)
+                || ["false", "no"].iter().any(|word| word.starts_with(&value)))
+    }
+
     /// Takes it back.
     pub(super) fn reset(&self, database: &str) -> String {
         let (name, database) = (&self.name, quoted(database));
@@ -138,4 +153,27 @@ pub(super) async fn read(
         sets.push(Set { name, role: role(row), value, place });
     }
     sets
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_boolean_is_read_as_postgresql_does() {
+        for (value, on, off) in [
+            ("on", true, false),
+            ("TRUE", true, false),
+            ("y", true, false),
+            ("1", true, false),
+            ("off", false, true),
+            ("f", false, true),
+            ("0", false, true),
+            ("local", false, false),
+            ("", false, false),
+        ] {
+            let set = Set { name: "x".into(), role: None, value: value.into(), place: Place::All };
+            assert_eq!((set.is_on(), set.is_off()), (on, off), "{value}");
+        }
+    }
 }

@@ -65,7 +65,7 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
     // Each session counts what it changes, if it is set to.
     let counts = [("track_counts", &[Check::AutovacuumOff][..])];
     for set in settings::read(patient, Whose::Servers, &counts).await {
-        if set.value != "on" {
+        if set.is_off() {
             let sql = match set.place {
                 Place::Server => on("track_counts"),
                 _ => set.reset(&patient.about.database),

@@ -21,7 +21,7 @@ const UNBOUNDED: &str = "idle_in_transaction_session_timeout";
 pub(super) async fn look(patient: &mut Patient<'_>, statement: Duration, lock: Duration) {
     for set in settings::read(patient, Whose::Servers, &NAMES).await {
         if set.name == "default_transaction_read_only" {
-            if set.value == "on" {
+            if set.is_on() {
                 patient.add(read_only(&set, &patient.about.database));
             }
             continue;
