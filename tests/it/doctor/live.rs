@@ -156,6 +156,28 @@ async fn what_stays_open_is_found_before_anybody_waits_for_it() {
 }
 
 #[tokio::test]
+async fn who_has_just_begun_to_wait_hides_nobody_who_holds() {
+    let database = TestDatabase::new().await;
+    let url = superuser_url(&database);
+    let holder = connect(&url).await;
+    let lock = "LOCK TABLE giro.account_state IN EXCLUSIVE MODE";
+    // It holds for longer than the limit, and the other waits for less.
+    holder.batch_execute(&format!("BEGIN; {lock}; SELECT pg_sleep(4)")).await.unwrap();
+    let waiter = connect(&url).await;
+    waiter.batch_execute("SET application_name = 'giro lane 1'; BEGIN").await.unwrap();
+    let waits = tokio::spawn(async move { waiter.batch_execute(lock).await });
+    let waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted";
+    eventually("it waits", async || database.number(waiting).await > 0).await;
+    let (giro_wait, other_wait) = (600 * SECOND, 4 * SECOND);
+    let limits = Limits { giro_wait, other_wait, ..Limits::default() };
+    let report = examine_with(&url, &limits).await;
+    one(&report, Check::LockHeld, Severity::Critical);
+    assert!(!is_found(&report, Check::Blocking), "{report}");
+    holder.batch_execute("ROLLBACK").await.unwrap();
+    waits.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_call_that_does_not_end_is_critical() {
     let database = TestDatabase::new().await;
     let hangs = connect(&database.server_url).await;

@@ -66,10 +66,12 @@ pub(super) async fn look(patient: &mut Patient<'_>) {
         let places: Vec<_> = rows.iter().filter_map(|row| waits.take(row).ok().flatten()).collect();
         name_accounts(patient, &mut waits, &places).await;
         for root in waits.roots() {
-            roots.insert(root);
             patient.spared.extend(waits.spared(root));
-            let finding = waits.finding(root, patient);
-            patient.findings.extend(finding);
+            // Whoever waits has perhaps just begun to, after a batch gave up; the holder has not.
+            if let Some(finding) = waits.finding(root, patient) {
+                roots.insert(root);
+                patient.findings.push(finding);
+            }
         }
         patient.skip_other_sessions(&[Check::Blocking]);
     }
