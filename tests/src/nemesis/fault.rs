@@ -10,7 +10,6 @@ type Heal = Box<dyn for<'a> FnOnce(&'a mut Stage) -> BoxFuture<'a, Healed> + Sen
 /// A fault that has begun.
 pub struct Wound {
     heal: Heal,
-    hit: bool,
 }
 
 /// What a fault has shown.
@@ -41,19 +40,13 @@ impl Wound {
     pub fn judged_by(
         heal: impl for<'a> FnOnce(&'a mut Stage) -> BoxFuture<'a, Healed> + Send + 'static,
     ) -> Self {
-        Self { heal: Box::new(heal), hit: false }
-    }
-
-    /// Of a fault of which is known at its beginning whether it ended a batch.
-    pub fn that_hit(self, hit: bool) -> Self {
-        Self { hit, ..self }
+        Self { heal: Box::new(heal) }
     }
 
     /// Ends the fault, waits until its immediate damage is undone (a process that was killed is started
     /// again), and says what shows that it happened. It does not wait until traffic flows again.
     pub async fn heal(self, stage: &mut Stage) -> Healed {
-        let healed = (self.heal)(stage).await;
-        Healed { hit: healed.hit || self.hit, ..healed }
+        (self.heal)(stage).await
     }
 }
 

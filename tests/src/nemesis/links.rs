@@ -134,18 +134,18 @@ async fn at_calls(stage: &mut Stage, random: &mut Rng, fault: Fault) -> Wound {
         repeating.spawn(again(proxy.clone(), fault, pause));
     }
     until("no call met it", async || total(&links) > before).await;
-    Wound::healed_by(move |_| {
+    Wound::judged_by(move |_| {
         Box::pin(async move {
             repeating.shutdown().await;
             for (_, proxy) in &links {
                 proxy.disarm(fault);
             }
             let times = total(&links) - before;
-            format!("{} happened to {times} calls of {}", fault.name(), names(&links))
+            let evidence =
+                format!("{} happened to {times} calls of {}", fault.name(), names(&links));
+            Healed { evidence, hit: times > 0, zombie: false }
         })
     })
-    // It has happened to a call already.
-    .that_hit(true)
 }
 
 async fn again(proxy: Arc<Proxy>, fault: Fault, pause: Duration) {
