@@ -95,7 +95,8 @@ impl Set {
 impl std::fmt::Display for Set {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { name, role, value, place } = self;
-        let unit = if value.ends_with(|c: char| c.is_ascii_digit()) { " ms" } else { "" };
+        let is_bare = name.ends_with("_timeout") && value.ends_with(|c: char| c.is_ascii_digit());
+        let unit = if is_bare { " ms" } else { "" };
         let role = role.as_deref().unwrap_or("every role");
         let place = match place {
             Place::RoleInDatabase => "the role in this database",
@@ -158,6 +159,18 @@ pub(super) async fn read(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_time_that_has_no_unit_is_shown_with_one() {
+        for (name, value, shown) in [
+            ("lock_timeout", "500", "lock_timeout = 500 ms"),
+            ("lock_timeout", "1min", "lock_timeout = 1min"),
+            ("track_counts", "0", "track_counts = 0"),
+        ] {
+            let set = Set { name: name.into(), role: None, value: value.into(), place: Place::All };
+            assert_eq!(set.to_string(), format!("{shown} for every role, set for all roles"));
+        }
+    }
 
     #[test]
     fn a_boolean_is_read_as_postgresql_does() {
