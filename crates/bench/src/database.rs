@@ -1,100 +1,34 @@
-//! What PostgreSQL says: its settings, its counters, and which backends serve the server's lanes.
+//! What PostgreSQL says.
+//!
+//! - `settings`: what decides whether a figure means anything. `counters`: what it counts.
+
+mod counters;
+mod settings;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::timeout;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Config, NoTls, Row};
 
 use crate::{BenchError, cpu};
 
+pub(crate) use self::counters::{Counter, Counters};
+pub use self::settings::Settings;
+
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
-const SETTINGS: &str = "SELECT current_setting('server_version'), current_setting('fsync'), \
-    current_setting('synchronous_commit'), current_setting('full_page_writes'), \
-    current_setting('wal_compression'), current_setting('shared_buffers')";
+const ABOUT: &str = "SELECT current_setting('server_version_num')::int4, \
+    current_setting('wal_sync_method') LIKE 'open%', \
+    inet_server_addr() IS NOT DISTINCT FROM inet_client_addr(), pg_backend_pid()";
 
-const COUNTERS: &str = "SELECT xact_commit, deadlocks FROM pg_stat_database \
+const ACTIVITY: &str = "SELECT xact_commit, deadlocks FROM pg_stat_database \
     WHERE datname = current_database()";
-
-const WAL: &str = "SELECT wal_bytes::int8 FROM pg_stat_wal";
-
-const SAME_HOST: &str = "SELECT inet_server_addr() IS NOT DISTINCT FROM inet_client_addr()";
 
 const LANES: &str = "SELECT pid FROM pg_stat_activity \
     WHERE application_name LIKE 'giro lane%' AND datname = current_database() ORDER BY pid";
-
-/// The settings of PostgreSQL that a figure means nothing without, as a session opened with the
-/// run's connection string sees them.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Settings {
-    /// `server_version`.
-    pub server_version: String,
-    /// `fsync`.
-    pub fsync: String,
-    /// `synchronous_commit`.
-    pub synchronous_commit: String,
-    /// `full_page_writes`.
-    pub full_page_writes: String,
-    /// `wal_compression`.
-    pub wal_compression: String,
-    /// `shared_buffers`.
-    pub shared_buffers: String,
-}
-
-impl Settings {
-    /// The settings that are off although an acknowledged transfer could then be lost in a crash.
-    #[must_use]
-    pub fn not_durable(&self) -> Vec<&'static str> {
-        let guards = self.guards().into_iter();
-        guards.filter(|(_, value)| *value == "off").map(|(name, _)| name).collect()
-    }
-
-    fn guards(&self) -> [(&'static str, &str); 3] {
-        [
-            ("fsync", &self.fsync),
-            ("synchronous_commit", &self.synchronous_commit),
-            ("full_page_writes", &self.full_page_writes),
-        ]
-    }
-
-    fn from_row(row: &Row) -> Result<Self, BenchError> {
-        let text = |column| row.try_get(column).map_err(failed("read its settings"));
-        let settings = Self {
-            server_version: text(0)?,
-            fsync: text(1)?,
-            synchronous_commit: text(2)?,
-            full_page_writes: text(3)?,
-            wal_compression: text(4)?,
-            shared_buffers: text(5)?,
-        };
-        for (name, value) in settings.guards() {
-            if !["on", "off", "local", "remote_write", "remote_apply"].contains(&value) {
-                return Err(BenchError::UnknownDurability { name, value: value.to_owned() });
-            }
-        }
-        Ok(settings)
-    }
-}
-
-impl fmt::Display for Settings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "fsync={} synchronous_commit={} full_page_writes={} wal_compression={} \
-             shared_buffers={}",
-            self.fsync,
-            self.synchronous_commit,
-            self.full_page_writes,
-            self.wal_compression,
-            self.shared_buffers
-        )
-    }
-}
 
 /// The state of PostgreSQL at one moment.
 #[derive(Debug, Clone)]
@@ -104,10 +38,11 @@ pub(crate) struct Snapshot {
     pub(crate) commits: i64,
     /// Deadlocks in the database.
     pub(crate) deadlocks: i64,
-    /// Bytes of write-ahead log of the whole cluster. Nothing before PostgreSQL 14.
-    pub(crate) wal_bytes: Option<i64>,
+    pub(crate) counters: Counters,
     /// CPU seconds of the lane backends by process id, or why they are not known.
     pub(crate) lane_seconds: Result<BTreeMap<u32, f64>, String>,
+    /// CPU seconds of all processes of PostgreSQL, or why they are not known.
+    pub(crate) all_seconds: Result<f64, String>,
 }
 
 impl Snapshot {
@@ -124,6 +59,10 @@ impl Snapshot {
 /// A connection to PostgreSQL.
 pub(crate) struct Database {
     client: Client,
+    version: i32,
+    opens_wal_synced: bool,
+    same_host: bool,
+    backend: u32,
 }
 
 impl Database {
@@ -134,44 +73,103 @@ impl Database {
         let (client, connection) = answer(doing, config.connect(NoTls)).await?;
         // Ends with the client; an error also reaches the query under way.
         tokio::spawn(connection);
-        Ok(Self { client })
+        let about = answer(doing, client.query_typed_one(ABOUT, &[])).await?;
+        Ok(Self {
+            client,
+            version: column(&about, 0, doing)?,
+            opens_wal_synced: column(&about, 1, doing)?,
+            same_host: column(&about, 2, doing)?,
+            backend: column::<i32>(&about, 3, doing)?.unsigned_abs(),
+        })
+    }
+
+    /// Its version, such as 150018.
+    fn version(&self) -> i32 {
+        self.version
+    }
+
+    /// Whether write-ahead log is written through files that are synced by each write.
+    fn opens_wal_synced(&self) -> bool {
+        self.opens_wal_synced
     }
 
     /// Reads settings, counters and CPU times.
     pub(crate) async fn snapshot(&self) -> Result<Snapshot, BenchError> {
         let doing = "read its statistics";
         let lane_seconds = self.lane_seconds().await?;
-        let counters = answer(doing, self.client.query_one(COUNTERS, &[])).await?;
-        let wal_bytes = match answer(doing, self.client.query_one_scalar(WAL, &[])).await {
-            Err(BenchError::Database { error, .. })
-                if error.code() == Some(&SqlState::UNDEFINED_TABLE) =>
-            {
-                None
-            }
-            bytes => Some(bytes?),
-        };
-        let settings = answer("read its settings", self.client.query_one(SETTINGS, &[])).await?;
+        let all_seconds = self.on_this_machine().and_then(|()| cpu::postgres_all(self.backend));
+        let activity = answer(doing, self.client.query_typed_one(ACTIVITY, &[])).await?;
+        let counters = self.counters().await;
+        let doing = "read its settings";
+        let settings = answer(doing, self.client.query_typed_one(settings::SETTINGS, &[])).await?;
         Ok(Snapshot {
             settings: Settings::from_row(&settings)?,
-            commits: counters.try_get(0).map_err(failed(doing))?,
-            deadlocks: counters.try_get(1).map_err(failed(doing))?,
-            wal_bytes,
+            commits: column(&activity, 0, doing)?,
+            deadlocks: column(&activity, 1, doing)?,
+            counters,
             lane_seconds,
+            all_seconds,
         })
     }
 
-    async fn lane_seconds(&self) -> Result<Result<BTreeMap<u32, f64>, String>, BenchError> {
-        let doing = "find the server's backends";
-        if !answer(doing, self.client.query_one_scalar(SAME_HOST, &[])).await? {
-            return Ok(Err("the database is not on this machine".into()));
+    /// Reads the counters.
+    pub(crate) async fn counters(&self) -> Counters {
+        Counters::read(self).await
+    }
+
+    /// Reads one number, or says why there is none.
+    pub(crate) async fn number(&self, query: &str) -> Result<i64, String> {
+        let row = self.try_rows(query).await?.pop();
+        let number = row.and_then(|row| row.try_get::<_, Option<i64>>(0).transpose());
+        match number {
+            Some(number) => number.map_err(|error| error.to_string()),
+            None => Err("PostgreSQL does not know it".into()),
         }
-        let pids: Vec<i32> = answer(doing, self.client.query_scalar(LANES, &[])).await?;
-        if pids.is_empty() {
+    }
+
+    /// Reads rows, or says why there are none. Nothing ends for want of them.
+    pub(crate) async fn try_rows(&self, query: &str) -> Result<Vec<Row>, String> {
+        let rows = answer("read its statistics", self.client.query_typed(query, &[]));
+        rows.await.map_err(|error| error.to_string())
+    }
+
+    /// Reads rows that are needed.
+    pub(crate) async fn rows(
+        &self,
+        doing: &'static str,
+        query: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, BenchError> {
+        answer(doing, self.client.query_typed(query, parameters)).await
+    }
+
+    fn on_this_machine(&self) -> Result<(), String> {
+        let elsewhere = || "the database is not on this machine".into();
+        self.same_host.then_some(()).ok_or_else(elsewhere)
+    }
+
+    async fn lane_seconds(&self) -> Result<Result<BTreeMap<u32, f64>, String>, BenchError> {
+        if let Err(reason) = self.on_this_machine() {
+            return Ok(Err(reason));
+        }
+        let doing = "find the server's backends";
+        let rows = self.rows(doing, LANES, &[]).await?;
+        if rows.is_empty() {
             return Ok(Err("no connection named \"giro lane …\" in the database".into()));
         }
-        let pids: Vec<u32> = pids.into_iter().map(i32::unsigned_abs).collect();
-        Ok(cpu::postgres_seconds(&pids))
+        let pids: Result<Vec<_>, _> =
+            rows.iter().map(|row| column::<i32>(row, 0, doing).map(i32::unsigned_abs)).collect();
+        Ok(cpu::postgres_seconds(&pids?))
     }
+}
+
+/// A column of a row that is needed.
+pub(crate) fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
+    row: &'r Row,
+    index: usize,
+    doing: &'static str,
+) -> Result<T, BenchError> {
+    row.try_get(index).map_err(failed(doing))
 }
 
 /// Waits for PostgreSQL, but not for ever.
@@ -198,8 +196,9 @@ mod tests {
             settings: crate::report::tests::settings(),
             commits: 0,
             deadlocks: 0,
-            wal_bytes: None,
+            counters: Counters::all(0),
             lane_seconds: Ok(lanes.iter().copied().collect()),
+            all_seconds: Ok(0.0),
         }
     }
 
@@ -209,14 +208,6 @@ mod tests {
         let spent = before.lane_seconds_until(&snapshot(&[(10, 2.5), (11, 2.5)]));
         assert_eq!(spent, Ok(2.0));
         assert!(before.lane_seconds_until(&snapshot(&[(10, 2.5), (12, 0.1)])).is_err());
-    }
-
-    #[test]
-    fn durability_is_lost_when_one_setting_is_off() {
-        let mut settings = crate::report::tests::settings();
-        assert!(settings.not_durable().is_empty());
-        settings.synchronous_commit = "off".into();
-        assert_eq!(settings.not_durable(), ["synchronous_commit"]);
     }
 
     #[tokio::test]

@@ -2,8 +2,10 @@
 
 use std::error::Error;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use tokio::task::JoinError;
+use uuid::Uuid;
 
 /// Why a run gave no report. Each message is complete: it contains its causes, so `source` has
 /// none, and it says what to do where that is known.
@@ -95,24 +97,56 @@ pub enum BenchError {
     #[error("no transfer was applied in the measured window; {0}")]
     NothingApplied(String),
 
+    /// An account that the server created is not in the database.
+    #[error("account {id} is not in the database: is --database-url that of the server?")]
+    AccountMissing {
+        /// The account.
+        id: Uuid,
+    },
+
     /// The balances do not agree with what the server acknowledged.
     #[error(
-        "MONEY LOST: the hot accounts were debited {found}, but {acknowledged} was acknowledged as \
-         applied (and {unknown} has an unknown outcome); another run with the same seed and \
+        "MONEY LOST: {first} ({wrong} balances disagree); another run with the same seed and \
          ledger at the same time would also explain it"
     )]
     MoneyLost {
-        /// Sum of the amounts answered `applied`, warm-up included.
-        acknowledged: u128,
-        /// Sum of the amounts whose outcome is not known, warm-up included.
-        unknown: u128,
-        /// By how much `debits_posted` of the hot accounts increased. Negative if it decreased.
-        found: i128,
+        /// Balances that do not agree.
+        wrong: u64,
+        /// The first of them.
+        first: String,
     },
+
+    /// A read of an account, or of a transfer that was acknowledged, was not answered with it.
+    #[error("LOST: {wrong} reads did not find what was acknowledged; the first: {first}")]
+    ReadLost {
+        /// How many they were.
+        wrong: u64,
+        /// Path, status and body of the first.
+        first: String,
+    },
+
+    /// A file of the run could not be written.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What failed.
+        error: io::Error,
+    },
+
+    /// The thread that keeps the time of an open loop could not be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(io::Error),
 
     /// A task of the load generator failed.
     #[error("a task of the load generator failed: {0}")]
     Task(JoinError),
+}
+
+impl BenchError {
+    pub(crate) fn file(path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |error| Self::File { path: path.to_owned(), error }
+    }
 }
 
 impl From<JoinError> for BenchError {

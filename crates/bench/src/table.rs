@@ -1,124 +1,100 @@
 //! The report as a table for people.
 
+mod parts;
+
 use std::fmt::{self, Display, Formatter};
 
 use crate::cpu::Measured;
-use crate::outcome::Outcomes;
-use crate::report::{DatabaseWork, LatencyMs, Report, Trouble, Workload};
+use crate::report::{Report, Run};
+
+/// A line with a name.
+struct Rows<'a, 'b>(&'a mut Formatter<'b>);
+
+impl Rows<'_, '_> {
+    fn row(&mut self, name: &str, value: impl Display) -> fmt::Result {
+        writeln!(self.0, "{name:<16} {value}")
+    }
+}
 
 impl Display for Report {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, value: &dyn Display| writeln!(f, "{name:<16} {value}");
-        row("machine", &format_args!("{} cores, {}", self.machine.cores, self.machine.cpu_model))?;
-        row("PostgreSQL", &self.postgres.server_version)?;
-        row("settings", &self.postgres)?;
+        let mut rows = Rows(f);
+        self.what_was_run(&mut rows)?;
+        rows.row("throughput", &self.throughput)?;
+        rows.row("latency", &self.latency_ms)?;
+        if self.latency_by_kind.len() > 1 {
+            for (kind, one) in &self.latency_by_kind {
+                let count = format_args!("{} requests, {}", one.requests, one.latency_ms);
+                rows.row(&format!("  {kind}"), count)?;
+            }
+        }
+        rows.row("outcomes", &self.outcomes)?;
+        if self.reads.answered + self.reads.refused > 0 {
+            let reads = &self.reads;
+            rows.row(
+                "reads",
+                format_args!("{} answered, {} refused", reads.answered, reads.refused),
+            )?;
+        }
+        rows.row("trouble", &self.trouble)?;
+        self.what_it_took(&mut rows)?;
+        rows.row("money", &self.money)
+    }
+}
+
+impl Report {
+    fn what_was_run(&self, rows: &mut Rows<'_, '_>) -> fmt::Result {
+        let Self { machine, postgres, workload, .. } = self;
+        rows.row("machine", format_args!("{} cores, {}", machine.cores, machine.cpu_model))?;
+        rows.row("PostgreSQL", &postgres.server_version)?;
+        rows.row("settings", postgres)?;
         if !self.durable {
-            let off = self.postgres.not_durable().join(", ");
-            row("NOT DURABLE", &format_args!("off: {off}; a crash can lose applied transfers"))?;
+            let off = postgres.not_durable().join(", ");
+            let warning = format_args!("off: {off}; a crash can lose applied transfers");
+            rows.row("NOT DURABLE", warning)?;
         }
-        let rule = "closed loop: each connection sends its next request when the last is answered";
-        row("arrivals", &rule)?;
-        row("workload", &self.workload)?;
-        row(
+        rows.row("arrivals", &workload.label)?;
+        if let Some(schedule) = &self.open_loop {
+            rows.row("schedule", schedule)?;
+        }
+        rows.row("workload", workload)?;
+        let Run { hot_accounts, accounts, ledger, seed, .. } = workload;
+        rows.row(
             "accounts",
-            &format_args!(
-                "{} hot (debited), {} cold (credited), ledger {}, seed {}",
-                self.workload.hot_accounts,
-                self.workload.accounts,
-                self.workload.ledger,
-                self.workload.seed
-            ),
+            format_args!("{hot_accounts} hot, {accounts} others, ledger {ledger}, seed {seed}"),
+        )
+    }
+
+    fn what_it_took(&self, rows: &mut Rows<'_, '_>) -> fmt::Result {
+        let database = &self.database;
+        rows.row("database", database)?;
+        let each = |measured| Rounded(measured, 4, "per transfer");
+        let seconds = |measured| Rounded(measured, 1, "s");
+        rows.row("WAL fsyncs", each(&database.wal_fsyncs_per_transfer))?;
+        rows.row("WAL records", each(&database.wal_records_per_transfer))?;
+        rows.row("WAL page images", each(&database.wal_full_page_images_per_transfer))?;
+        rows.row(
+            "lock waits",
+            Rounded(&database.sampled_lock_wait_ms_per_transfer, 4, "ms per transfer (sampled)"),
         )?;
-        row(
-            "throughput",
-            &format_args!(
-                "{:.0} transfers/s applied, {:.0} requests/s",
-                self.throughput.transfers_per_second, self.throughput.requests_per_second
-            ),
-        )?;
-        row("latency", &self.latency_ms)?;
-        row("outcomes", &self.outcomes)?;
-        row("trouble", &self.trouble)?;
-        row("database", &self.database)?;
-        row("backend CPU", &WithUnit(&self.backend_cpu_us_per_transfer, "µs per transfer"))?;
-        row("generator CPU", &WithUnit(&self.client_cpu_seconds, "s"))?;
-        row("server CPU", &WithUnit(&self.server_cpu_seconds, "s"))?;
-        row(
-            "money",
-            &format_args!(
-                "{} acknowledged, {} found in the balances, {} unknown",
-                self.money.acknowledged, self.money.found, self.money.unknown
-            ),
-        )
+        rows.row("checkpoints", Rounded(&database.checkpoints, 0, "in the window"))?;
+        rows.row("autovacuums", Rounded(&database.autovacuum_runs, 0, "ended in the window"))?;
+        rows.row("backend CPU", Rounded(&self.backend_cpu_us_per_transfer, 1, "µs per transfer"))?;
+        rows.row("generator CPU", seconds(&self.client_cpu_seconds))?;
+        rows.row("server CPU", seconds(&self.server_cpu_seconds))?;
+        rows.row("lanes CPU", seconds(&self.lane_cpu_seconds))?;
+        rows.row("PostgreSQL CPU", seconds(&self.database_cpu_seconds))
     }
 }
 
-impl Display for Workload {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} connections, {} transfers per request, {:.1} s measured after {:.1} s of warm-up",
-            self.connections,
-            self.transfers_per_request,
-            self.measured_seconds,
-            self.warmup_seconds,
-        )
-    }
-}
+/// A figure with so many digits behind the point, and its unit.
+struct Rounded<'a>(&'a Measured, usize, &'a str);
 
-impl Display for LatencyMs {
+impl Display for Rounded<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms, max {:.2} ms per request",
-            self.p50, self.p95, self.p99, self.p99_9, self.max
-        )
-    }
-}
-
-impl Display for Outcomes {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} applied, {} rejected, {} not applied, {} unknown",
-            self.applied, self.rejected, self.not_applied, self.unknown
-        )
-    }
-}
-
-impl Display for Trouble {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} unreadable answers, {} time-outs, {} broken requests, {} reconnects",
-            self.unreadable_answers, self.timeouts, self.broken_requests, self.reconnects
-        )?;
-        match &self.example {
-            Some(example) => write!(f, "; first answer that was not applied: {example}"),
-            None => Ok(()),
-        }
-    }
-}
-
-impl Display for DatabaseWork {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} commits", self.commits)?;
-        if let Some(transfers) = self.transfers_per_commit {
-            write!(f, ", {transfers:.1} transfers per commit")?;
-        }
-        if let Some(bytes) = self.cluster_wal_bytes_per_transfer {
-            write!(f, ", {bytes:.0} bytes of WAL per transfer (whole cluster)")?;
-        }
-        write!(f, ", {} deadlocks (counters may lag by 1 s)", self.deadlocks)
-    }
-}
-
-struct WithUnit<'a>(&'a Measured, &'static str);
-
-impl Display for WithUnit<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Measured::Value(value) => write!(f, "{value:.1} {}", self.1),
+        let Self(measured, digits, unit) = self;
+        match measured {
+            Measured::Value(value) => write!(f, "{value:.digits$} {unit}"),
             Measured::NotMeasured(reason) => write!(f, "not measured ({reason})"),
         }
     }
@@ -127,28 +103,49 @@ impl Display for WithUnit<'_> {
 #[cfg(test)]
 mod tests {
     use crate::report::tests::report;
+    use crate::workload::{Arrivals, OpenLoop};
+
+    fn assert_shows(table: &str, parts: &[&str]) {
+        for part in parts {
+            assert!(table.contains(part), "{part} is missing in:\n{table}");
+        }
+    }
 
     #[test]
     fn the_table_names_every_figure_with_its_unit() {
-        let table = report().table();
-        for part in [
-            "closed loop: each connection sends its next request when the last is answered",
+        let table = report(None).table();
+        let parts = [
+            "closed loop (latency from sending)",
+            "hot, 64 connections, 1 transfers per request",
             "100 transfers/s applied, 100 requests/s",
             "p50 500.22 ms, p95 950.27 ms, p99 990.21 ms, p99.9 999.42 ms, max 1000.45 ms",
             "synchronous_commit=on",
-            "100 commits, 10.0 transfers per commit, 100 bytes of WAL per transfer (whole cluster)",
+            "100 commits, 10.0 transfers per commit, 150 bytes of WAL per transfer (whole cluster)",
+            "WAL fsyncs       150.0000 per transfer",
             "500.0 µs per transfer",
+            "PostgreSQL CPU   1.5 s",
             "not measured (no process id)",
             "5000 acknowledged, 5000 found in the balances, 0 unknown",
-        ] {
-            assert!(table.contains(part), "{part} is missing in:\n{table}");
-        }
-        assert!(!table.contains("NOT DURABLE"));
+            "110 accounts agree, 10 of them also as the server shows them",
+        ];
+        assert_shows(&table, &parts);
+        assert!(!table.contains("NOT DURABLE") && !table.contains("schedule"));
+    }
+
+    #[test]
+    fn an_open_loop_is_labelled_and_says_when_it_fell_behind() {
+        let open_loop = OpenLoop { rate: 105.0, arrivals: Arrivals::Poisson };
+        let parts = [
+            "open loop (poisson, 105 requests/s; latency from the intended start)",
+            "105 requests/s offered, 100 achieved, at most 40 waiting to be sent",
+            "BEHIND by 0.50 s at the end, 30 never sent",
+        ];
+        assert_shows(&report(Some(open_loop)).table(), &parts);
     }
 
     #[test]
     fn a_report_without_durability_says_so() {
-        let mut report = report();
+        let mut report = report(None);
         report.durable = false;
         report.postgres.fsync = "off".into();
         assert!(report.table().contains("NOT DURABLE      off: fsync; a crash can lose"));

@@ -1,166 +1,95 @@
 //! The client side against a small server in this process.
 
-use std::collections::HashMap;
-use std::future::pending;
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
-use hyper_util::rt::TokioIo;
-use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::time::{sleep, timeout};
 
+use self::server::{Server, Wrong};
 use crate::accounts::Accounts;
+use crate::arrivals::Arrivals;
+use crate::client::Target;
+use crate::control::Control;
 use crate::ids::Ids;
-use crate::load::{self, Control, Tally};
-use crate::money::Money;
+use crate::load;
+use crate::money::{Money, Readings};
 use crate::outcome::Outcomes;
+use crate::recorder::Kind;
+use crate::schedule::Schedule;
+use crate::tally::Tally;
+use crate::workload::{Arrivals as Spacing, OpenLoop, Workload};
 use crate::{BenchError, Options};
 
-/// A server that keeps debits in memory and goes wrong at chosen transfer requests.
-#[derive(Default)]
-struct Server {
-    connections: AtomicU64,
-    debits: Mutex<HashMap<String, u64>>,
-    accounts_posts: AtomicU64,
-    transfer_posts: AtomicU64,
-    trouble: bool,
-}
-
-impl Server {
-    /// Serves on a free port and says the URL.
-    async fn start(self: &Arc<Self>) -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
-        let server = Arc::clone(self);
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                server.connections.fetch_add(1, Ordering::Relaxed);
-                let server = Arc::clone(&server);
-                let service = service_fn(move |request| Arc::clone(&server).answer(request));
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
-            }
-        });
-        url
-    }
-
-    async fn answer(
-        self: Arc<Self>,
-        request: Request<Incoming>,
-    ) -> io::Result<Response<Full<Bytes>>> {
-        let (head, body) = request.into_parts();
-        let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let (status, answer) = match (&head.method, head.uri.path()) {
-            (&Method::POST, "/accounts") => self.create(&body),
-            (&Method::POST, "/transfer") => self.transfer(&body).await?,
-            (&Method::POST, "/transfers") => {
-                let transfers = body.as_array().expect("an array");
-                (200, transfers.iter().map(|transfer| self.apply(transfer)).collect())
-            }
-            (_, path) => self.balance(path.trim_start_matches("/accounts/")),
-        };
-        let mut response = Response::new(Full::from(answer.to_string()));
-        *response.status_mut() = status.try_into().expect("a status");
-        Ok(response)
-    }
-
-    fn create(&self, body: &Value) -> (u16, Value) {
-        self.accounts_posts.fetch_add(1, Ordering::Relaxed);
-        let mut debits = self.debits.lock().expect("not poisoned");
-        let accounts = body.as_array().expect("an array").iter();
-        let create = |account: &Value| {
-            debits.entry(account["id"].as_str().expect("an id").to_owned()).or_default();
-            json!({"outcome": "applied"})
-        };
-        (200, accounts.map(create).collect())
-    }
-
-    fn balance(&self, id: &str) -> (u16, Value) {
-        match self.debits.lock().expect("not poisoned").get(id) {
-            Some(debits) => (200, json!({"debits_posted": debits.to_string()})),
-            None => (404, json!({"error": "not_found"})),
-        }
-    }
-
-    async fn transfer(&self, body: &Value) -> io::Result<(u16, Value)> {
-        let number = self.transfer_posts.fetch_add(1, Ordering::Relaxed);
-        if !self.trouble {
-            return Ok((200, self.apply(body)));
-        }
-        Ok(match number {
-            10 => return Err(io::Error::other("breaks the connection")),
-            20 => pending().await,
-            30 => (500, json!("something else")),
-            40..45 => (422, json!({"outcome": "rejected", "reason": "funds"})),
-            50..53 => (503, json!({"outcome": "not_applied", "reason": "busy"})),
-            60 => {
-                self.apply(body);
-                (504, json!({"outcome": "unknown"}))
-            }
-            _ => (200, self.apply(body)),
-        })
-    }
-
-    fn apply(&self, transfer: &Value) -> Value {
-        let text = |key: &str| transfer[key].as_str().expect("text").to_owned();
-        let mut debits = self.debits.lock().expect("not poisoned");
-        assert!(debits.contains_key(&text("credit_account")));
-        *debits.get_mut(&text("debit_account")).expect("an account") +=
-            text("amount").parse::<u64>().expect("a number");
-        json!({"outcome": "applied"})
-    }
-}
-
-fn setup(url: &str, bulk: usize) -> (Options, Accounts) {
-    let mut options = Options::new(url, "");
-    options.connections = 3;
-    options.bulk = bulk;
-    options.request_timeout = Duration::from_millis(300);
-    let accounts = Accounts {
-        target: options.validate().expect("valid"),
+/// Accounts on a server that nobody asks.
+pub(crate) fn some_accounts(hot: u32, cold: u32) -> Accounts {
+    Accounts {
+        target: Target::parse("http://127.0.0.1:1").expect("a URL"),
         ids: Ids::new(1, 1),
-        hot: 3,
-        cold: 2500,
+        hot,
+        cold,
         batch: 1000,
-        request_timeout: options.request_timeout,
-    };
+        request_timeout: Duration::from_millis(300),
+    }
+}
+
+/// Three connections to a server, and accounts on it.
+async fn setup(url: &str, workload: Workload, bulk: usize) -> (Options, Accounts) {
+    let mut options = Options { workload, bulk, connections: 3, ..Options::new(url, "") };
+    options.accounts = 100;
+    options.request_timeout = Duration::from_millis(300);
+    let target = options.validate().expect("valid");
+    let (hot, cold) = options.account_counts();
+    let accounts = Accounts { target, ..some_accounts(hot, cold) };
+    accounts.prepare().await.expect("created");
     (options, accounts)
 }
 
-/// Runs the load, measured from the first request, until at least 300 transfers are applied and
-/// `enough`.
-async fn load(options: &Options, accounts: &Accounts, enough: impl Fn() -> bool) -> Tally {
-    let control = Arc::new(Control::default());
+/// Runs the load, measured from the first request, until at least so many transfers are applied
+/// and `enough`.
+async fn load(
+    options: &Options,
+    accounts: &Accounts,
+    transfers: u64,
+    enough: impl Fn() -> bool,
+) -> (Tally, Arc<Control>) {
+    let starts = options.open_loop.map(|open_loop| Schedule::new(open_loop, options.seed));
+    let arrivals = starts.map(|starts| Arrivals::start(starts).expect("a thread"));
+    let control = Arc::new(Control::new(accounts.len(), arrivals));
     control.measure();
     let workers = load::start(options, accounts, &control);
     let stop = async {
-        while control.applied() < 300 || !enough() {
+        while control.applied() < transfers || !enough() {
             sleep(Duration::from_millis(5)).await;
         }
         control.stop();
         Ok(())
     };
     let both = async { tokio::try_join!(stop, load::finish(workers)) };
-    timeout(Duration::from_secs(20), both).await.expect("ends").expect("succeeds").1
+    let tally = timeout(Duration::from_secs(20), both).await.expect("ends").expect("succeeds").1;
+    (tally, control)
+}
+
+/// Checks the balances that the server shows.
+async fn money(accounts: &Accounts, control: &Control) -> Result<Money, BenchError> {
+    let over_http = accounts.read(0..accounts.len()).await.expect("read");
+    let after = over_http.iter().map(|(_, balances)| *balances).collect();
+    let before = vec![[0; 4]; over_http.len()];
+    Money::check(accounts, &control.books, &Readings { before, after, over_http })
 }
 
 #[tokio::test]
 async fn accounts_are_created_once() {
-    let server = Arc::new(Server::default());
-    let (_, accounts) = setup(&server.start().await, 0);
+    let server = Server::new(Wrong::Nothing);
+    let target = Target::parse(&server.start().await).expect("a URL");
+    let accounts = Accounts { target, ..some_accounts(3, 2500) };
     accounts.prepare().await.expect("created");
     // One batch of hot accounts, three of cold ones, and a marker for each.
     assert_eq!(server.accounts_posts.load(Ordering::Relaxed), 6);
-    assert_eq!(server.debits.lock().expect("not poisoned").len(), 3 + 2500 + 2);
+    assert_eq!(server.ledger.lock().expect("not poisoned").accounts.len(), 3 + 2500 + 2);
     accounts.prepare().await.expect("found");
     assert_eq!(server.accounts_posts.load(Ordering::Relaxed), 6);
 
@@ -171,12 +100,11 @@ async fn accounts_are_created_once() {
 
 #[tokio::test]
 async fn outcomes_and_failures_of_single_transfers_are_counted() {
-    let server = Arc::new(Server { trouble: true, ..Server::default() });
-    let (options, accounts) = setup(&server.start().await, 0);
-    accounts.prepare().await.expect("created");
+    let server = Server::new(Wrong::Trouble);
+    let (options, accounts) = setup(&server.start().await, Workload::Hot, 0).await;
     let connections = || server.connections.load(Ordering::Relaxed);
     let all = connections() + options.connections as u64 + 2;
-    let tally = load(&options, &accounts, || connections() == all).await;
+    let (tally, control) = load(&options, &accounts, 300, || connections() == all).await;
 
     let Outcomes { applied, rejected, not_applied, unknown } = tally.outcomes;
     assert_eq!((rejected, not_applied, unknown), (5, 3, 1));
@@ -187,24 +115,77 @@ async fn outcomes_and_failures_of_single_transfers_are_counted() {
     // may have come after the window.
     let answered = server.transfer_posts.load(Ordering::Relaxed) - 2;
     assert!((answered - options.connections as u64..=answered).contains(&tally.requests));
-    assert_eq!(tally.latency.len(), tally.requests);
+    let latencies = control.recorder.take();
+    assert_eq!(latencies.all().len(), tally.requests);
+    let refused = latencies.kinds().find(|(kind, _)| *kind == Kind::Refused).expect("three");
+    assert_eq!(refused.1.len(), 3);
     assert!(tally.first_other.is_some());
 
-    let debits = accounts.hot_debits().await.expect("read");
-    let money = Money::check(tally.acknowledged, tally.unknown, 0, debits).expect("agrees");
+    let money = money(&accounts, &control).await.expect("agrees");
     assert!(money.found > money.acknowledged, "one unknown transfer was applied");
 }
 
 #[tokio::test]
 async fn each_transfer_of_a_bulk_is_counted() {
-    let server = Arc::new(Server::default());
-    let (options, accounts) = setup(&server.start().await, 100);
-    accounts.prepare().await.expect("created");
-    let tally = load(&options, &accounts, || true).await;
+    let server = Server::new(Wrong::Nothing);
+    let (options, accounts) = setup(&server.start().await, Workload::Hot, 100).await;
+    let (tally, control) = load(&options, &accounts, 300, || true).await;
     assert_eq!(tally.outcomes.applied, tally.requests * 100);
-    assert_eq!((tally.unknown, tally.reconnects), (0, 0));
-    let debits = accounts.hot_debits().await.expect("read");
-    Money::check(tally.acknowledged, 0, 0, debits).expect("agrees exactly");
+    assert_eq!((tally.outcomes.unknown, tally.reconnects), (0, 0));
+    let money = money(&accounts, &control).await.expect("agrees exactly");
+    assert_eq!((money.found, money.unknown), (money.acknowledged, 0));
+}
+
+#[tokio::test]
+async fn the_money_of_every_workload_agrees() {
+    for workload in Workload::ALL {
+        let server = Server::new(Wrong::Nothing);
+        let (options, accounts) = setup(&server.start().await, workload, 0).await;
+        let (tally, control) = load(&options, &accounts, 500, || true).await;
+        assert_eq!(tally.first_other, None, "{workload}");
+        assert_eq!(tally.reads.answered > 0, workload == Workload::Mixed);
+        let money = money(&accounts, &control).await.expect("agrees");
+        assert_eq!(money.found, money.acknowledged, "{workload}");
+        assert_eq!(money.pending_found, money.pending_acknowledged, "{workload}");
+        assert_eq!(money.pending_found > 0, workload == Workload::Holds, "{workload}");
+    }
+}
+
+#[tokio::test]
+async fn a_loss_is_found_in_every_workload() {
+    for (workload, wrong) in [Wrong::Loss, Wrong::Misdirection]
+        .into_iter()
+        .flat_map(|wrong| Workload::ALL.map(|workload| (workload, wrong)))
+    {
+        let server = Server::new(wrong);
+        let (options, accounts) = setup(&server.start().await, workload, 0).await;
+        let (_, control) = load(&options, &accounts, 500, || true).await;
+        let error = money(&accounts, &control).await.expect_err("found");
+        assert!(matches!(error, BenchError::MoneyLost { .. }), "{workload} {wrong:?}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn an_acknowledged_transfer_that_cannot_be_read_is_found() {
+    let server = Server::new(Wrong::Forgetfulness);
+    let (options, accounts) = setup(&server.start().await, Workload::Mixed, 0).await;
+    let (tally, _) = load(&options, &accounts, 2000, || true).await;
+    assert!(tally.lost_reads > 0);
+    let first = tally.first_lost.expect("an example");
+    assert!(first.starts_with("/transfers/") && first.contains("404"), "{first}");
+}
+
+#[tokio::test]
+async fn a_server_that_stalls_shows_in_an_open_loop() {
+    let server = Server::new(Wrong::Stall);
+    let (mut options, accounts) = setup(&server.start().await, Workload::Uniform, 0).await;
+    options.open_loop = Some(OpenLoop { rate: 1000.0, arrivals: Spacing::Constant });
+    let (_, control) = load(&options, &accounts, 600, || true).await;
+    let latencies = control.recorder.take().all();
+    // 200 arrivals fell into the first 200 ms of the stall of 300 ms, and waited for its end; a
+    // closed loop of three connections would have seen three slow answers.
+    let slow = latencies.count_between(100_000, u64::MAX);
+    assert!(slow >= 195, "{slow} of {}", latencies.len());
 }
 
 #[tokio::test(start_paused = true)]
@@ -212,7 +193,8 @@ async fn a_server_that_is_not_there_is_an_error() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     drop(listener);
-    let (_, accounts) = setup(&url, 0);
+    let target = Target::parse(&url).expect("a URL");
+    let accounts = Accounts { target, ..some_accounts(3, 2500) };
     let error = accounts.prepare().await.expect_err("nobody listens");
     assert!(matches!(error, BenchError::Unreachable { attempts: 10, .. }), "{error}");
 }

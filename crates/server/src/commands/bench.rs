@@ -1,7 +1,9 @@
 use super::Ended;
 use super::dev::{DATA_DIR, URL_FILE};
 use crate::config::Config;
-use std::path::Path;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
+use giro_bench::{Arrivals, OpenLoop, Workload};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +15,17 @@ pub(crate) struct Args {
     /// The server's database, to read its settings and statistics [default: that of giro dev]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// Connections, each sending its next request when the last is answered
+    /// Which requests, and between which accounts
+    #[arg(long, default_value = "hot", value_parser = workloads())]
+    workload: Workload,
+    /// Requests per second, sent by a schedule however long answers take (an open loop) [default:
+    /// each connection sends its next request when the last is answered]
+    #[arg(long, value_name = "N")]
+    rate: Option<f64>,
+    /// How they are spaced
+    #[arg(long, default_value = "poisson", value_parser = spacings(), requires = "rate")]
+    arrivals: Arrivals,
+    /// Connections, each with one request under way
     #[arg(long, default_value_t = 64)]
     connections: usize,
     /// How long to measure
@@ -22,21 +34,42 @@ pub(crate) struct Args {
     /// How long to run before that
     #[arg(long, default_value = "5s", value_parser = humantime::parse_duration)]
     warmup: Duration,
-    /// Accounts that are debited
-    #[arg(long, default_value_t = 10)]
-    hot_accounts: u64,
-    /// Accounts that are credited
+    /// Accounts that are debited by hot, holds, chains and mixed [default: 10]
+    #[arg(long)]
+    hot_accounts: Option<u64>,
+    /// All other accounts
     #[arg(long, default_value_t = 1_000_000)]
     accounts: u64,
-    /// Transfers in one request; 1 sends single ones
+    /// Transfers in one request; 1 sends single ones. Not for chains and mixed
     #[arg(long, default_value_t = 1)]
     bulk: usize,
     /// Process of the server, to report its CPU time
     #[arg(long)]
     server_pid: Option<u32>,
+    /// Write the latencies of each second as an HdrHistogram interval log
+    #[arg(long, value_name = "FILE")]
+    hdr: Option<PathBuf>,
+    /// Write what PostgreSQL did in each second, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    samples: Option<PathBuf>,
     /// Print JSON instead of a table
     #[arg(long)]
     json: bool,
+}
+
+fn workloads() -> impl clap::builder::TypedValueParser<Value = Workload> {
+    let values = Workload::ALL.map(|one| PossibleValue::new(one.name()).help(one.summary()));
+    PossibleValuesParser::new(values).map(|name| named(&Workload::ALL, Workload::name, &name))
+}
+
+fn spacings() -> impl clap::builder::TypedValueParser<Value = Arrivals> {
+    let values = Arrivals::ALL.map(|one| PossibleValue::new(one.name()).help(one.summary()));
+    PossibleValuesParser::new(values).map(|name| named(&Arrivals::ALL, Arrivals::name, &name))
+}
+
+fn named<T: Copy>(all: &[T], name_of: fn(T) -> &'static str, name: &str) -> T {
+    let found = all.iter().find(|one| name_of(**one) == name);
+    *found.expect("one of the possible values")
 }
 
 pub(crate) async fn run(args: Args, settings: Config) -> Ended {
@@ -48,7 +81,10 @@ pub(crate) async fn run(args: Args, settings: Config) -> Ended {
             format!("--database-url is not given, and {}: {error}", left_by_dev.display())
         })?,
     };
+    let open_loop = args.rate.map(|rate| OpenLoop { rate, arrivals: args.arrivals });
     let options = giro_bench::Options {
+        workload: args.workload,
+        open_loop,
         connections: args.connections,
         duration: args.duration,
         warmup: args.warmup,
@@ -57,6 +93,8 @@ pub(crate) async fn run(args: Args, settings: Config) -> Ended {
         bulk: args.bulk,
         max_items: settings.batch.max_items,
         server_pid: args.server_pid,
+        hdr_log: args.hdr,
+        samples: args.samples,
         ..giro_bench::Options::new(url, database_url)
     };
     let report = giro_bench::run(options).await?;
