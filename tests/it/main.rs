@@ -1,6 +1,7 @@
 //! What Giro promises, against a real PostgreSQL: one module per promise, names are sentences.
 
 mod batching;
+mod bench;
 mod cancel;
 mod chaos;
 mod checker;
