@@ -53,6 +53,7 @@ fn assert_complete(report: &Value, workload: &str) {
         "/database/autovacuum_runs/value",
         "/database/sampled_lock_wait_ms_per_transfer/value",
         "/lane_cpu_seconds/value",
+        "/samples/0/commits/value",
         "/samples/0/dead_account_rows/value",
         "/samples/0/sessions_waiting_for_locks/value",
     ] {

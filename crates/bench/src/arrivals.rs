@@ -5,7 +5,7 @@
 //! taken was. The first runs in a thread, because a timer of the runtime is 1 ms late on average.
 
 use std::iter::Peekable;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 use std::{io, thread};
@@ -29,6 +29,8 @@ pub(crate) struct Arrivals {
     /// Begins with the first that is not taken.
     left: Mutex<Schedule>,
     largest_backlog: AtomicUsize,
+    /// When arrivals were last released, in nanoseconds since the start.
+    released: AtomicU64,
 }
 
 impl Arrivals {
@@ -39,6 +41,7 @@ impl Arrivals {
             due: Semaphore::new(0),
             left: Mutex::new(schedule),
             largest_backlog: AtomicUsize::new(0),
+            released: AtomicU64::new(0),
         })
     }
 
@@ -76,11 +79,15 @@ impl Arrivals {
         self.largest_backlog.swap(0, Ordering::Relaxed)
     }
 
-    /// The intended starts before `end` that nobody has taken, in order.
+    /// The intended starts before `end` that were released and that nobody has taken, in order.
+    /// What became due in the moment since the last release is not late; should the thread have
+    /// been stuck, more than a moment ago, it is.
     pub(crate) fn not_taken(&self, end: Instant) -> impl Iterator<Item = Instant> + use<> {
+        let released = Duration::from_nanos(self.released.load(Ordering::Relaxed));
+        let end = (self.start + released).max(end - LONGEST_SLEEP).min(end);
         let left = self.left.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let start = self.start;
-        left.map(move |since| start + since).take_while(move |intended| *intended < end)
+        left.map(move |since| start + since).take_while(move |intended| *intended <= end)
     }
 }
 
@@ -107,6 +114,7 @@ impl Pacer {
             due += 1;
         }
         arrivals.due.add_permits(due);
+        arrivals.released.store(passed.as_nanos() as u64, Ordering::Relaxed);
         arrivals.largest_backlog.fetch_max(arrivals.backlog(), Ordering::Relaxed);
         let next = self.schedule.peek().map_or(LONGEST_SLEEP, |since| *since - passed);
         Some(next.clamp(RESOLUTION, LONGEST_SLEEP))

@@ -12,20 +12,26 @@ const DOING: &str = "read the balances";
 /// Accounts in one query.
 const CHUNK: u32 = 10_000;
 
-/// How many accounts are read from the server when none is hot.
+/// How many hot accounts are read from the server at most, and how many others when none is hot.
+const HOT_OVER_HTTP: u32 = 1000;
 const OTHERS_OVER_HTTP: u32 = 10;
 
-const BY_IDS: &str = "SELECT wanted.position, b.debits_pending::int8, b.debits_posted::int8, \
-           b.credits_pending::int8, b.credits_posted::int8 \
-      FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (id, position) \
-      JOIN giro.balances b ON b.ledger = $1 AND b.account = wanted.id";
+/// LATERAL and OFFSET 0: one look at the index for each account. A join of ten thousand with a
+/// million would be planned as a scan of the million.
+const BY_IDS: &str = "SELECT wanted.position, b.debits_pending, b.debits_posted, \
+           b.credits_pending, b.credits_posted \
+      FROM unnest($2::uuid[]) WITH ORDINALITY AS wanted (id, position), \
+           LATERAL (SELECT debits_pending::int8, debits_posted::int8, credits_pending::int8, \
+                           credits_posted::int8 \
+                      FROM giro.balances WHERE ledger = $1 AND account = wanted.id OFFSET 0) b";
 
-/// Reads the balances of every account from the database, some thousand at a time: as of about
-/// one moment only when nobody sends transfers.
+/// Reads the balances of every account from the database as of one moment: a transfer in doubt
+/// may be applied while they are read.
 pub(crate) async fn in_database(
     database: &Database,
     accounts: &Accounts,
 ) -> Result<Vec<Balances>, BenchError> {
+    database.execute(DOING, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
     let ledger = accounts.ids.ledger as i32;
     let mut balances = Vec::with_capacity(accounts.len() as usize);
     for first in (0..accounts.len()).step_by(CHUNK as usize) {
@@ -42,11 +48,12 @@ pub(crate) async fn in_database(
             balances.push(found.ok_or(BenchError::AccountMissing { id })?);
         }
     }
+    database.execute(DOING, "COMMIT").await?;
     Ok(balances)
 }
 
 /// Reads the balances of the hot accounts, or else of a few others, from the server.
 pub(crate) async fn over_http(accounts: &Accounts) -> Result<Vec<(u32, Balances)>, BenchError> {
-    let count = if accounts.hot > 0 { accounts.hot } else { OTHERS_OVER_HTTP.min(accounts.len()) };
-    accounts.read(0..count).await
+    let most = if accounts.hot > 0 { HOT_OVER_HTTP.min(accounts.hot) } else { OTHERS_OVER_HTTP };
+    accounts.read(0..most.min(accounts.len())).await
 }

@@ -143,6 +143,15 @@ impl Database {
         answer(doing, self.client.query_typed(query, parameters)).await
     }
 
+    /// Executes a statement without a result.
+    pub(crate) async fn execute(
+        &self,
+        doing: &'static str,
+        statement: &str,
+    ) -> Result<(), BenchError> {
+        answer(doing, self.client.batch_execute(statement)).await
+    }
+
     fn on_this_machine(&self) -> Result<(), String> {
         let elsewhere = || "the database is not on this machine".into();
         self.same_host.then_some(()).ok_or_else(elsewhere)

@@ -11,8 +11,8 @@ use crate::books::{BALANCES, Balances, Books};
 /// Every balance of every account that the run could touch must have changed by what the server
 /// acknowledged for that account: sums would not show money on a wrong account. Transfers with an
 /// unknown outcome widen that to a range, for their accounts only. What was debited must equal
-/// what was credited whatever is unknown. All accounts are read from the database, where losses
-/// would be; some also from the server, so that both are seen to say the same.
+/// what was credited whatever is unknown. All accounts are read in one snapshot from the database,
+/// where losses would be; some also from the server, so that both are seen to say the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Money {
     /// Sum of the amounts answered `applied`, without holds. A post counts with what it moved.

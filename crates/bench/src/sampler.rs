@@ -98,11 +98,14 @@ impl Sampler {
                 self.sampled.waits.add(&look);
             }
             let counters = self.database.counters().await;
+            let own = self.sampled.transactions;
+            let commits = start.growth(Counter::Commits, &counters);
             let since = |counter| start.growth(counter, &counters).into();
             let sample = Sample {
                 seconds: began.elapsed().as_secs_f64(),
                 transfers_applied: control.applied() - applied,
                 backlog: control.arrivals.as_ref().map(|arrivals| arrivals.backlog()),
+                commits: commits.map(|commits| (commits - own).max(0)).into(),
                 wal_bytes: since(Counter::WalBytes),
                 wal_records: since(Counter::WalRecords),
                 wal_full_page_images: since(Counter::WalFullPageImages),

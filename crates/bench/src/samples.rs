@@ -19,6 +19,8 @@ pub struct Sample {
     pub transfers_applied: u64,
     /// Arrivals of an open loop that were due and not yet sent.
     pub backlog: Option<usize>,
+    /// Transactions committed in the database since the start, without those of the sampler.
+    pub commits: Measured,
     /// Bytes of write-ahead log of the cluster since the start.
     pub wal_bytes: Measured,
     /// Records of write-ahead log since the start.

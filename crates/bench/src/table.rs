@@ -69,7 +69,7 @@ impl Report {
         let database = &self.database;
         rows.row("database", database)?;
         let each = |measured| Rounded(measured, 4, "per transfer");
-        let seconds = |measured| Rounded(measured, 1, "s");
+        let seconds = |measured| Rounded(measured, 2, "s");
         rows.row("WAL fsyncs", each(&database.wal_fsyncs_per_transfer))?;
         rows.row("WAL records", each(&database.wal_records_per_transfer))?;
         rows.row("WAL page images", each(&database.wal_full_page_images_per_transfer))?;
@@ -123,7 +123,7 @@ mod tests {
             "100 commits, 10.0 transfers per commit, 150 bytes of WAL per transfer (whole cluster)",
             "WAL fsyncs       150.0000 per transfer",
             "500.0 µs per transfer",
-            "PostgreSQL CPU   1.5 s",
+            "PostgreSQL CPU   1.50 s",
             "not measured (no process id)",
             "5000 acknowledged, 5000 found in the balances, 0 unknown",
             "110 accounts agree, 10 of them also as the server shows them",
@@ -138,7 +138,7 @@ mod tests {
         let parts = [
             "open loop (poisson, 105 requests/s; latency from the intended start)",
             "105 requests/s offered, 100 achieved, at most 40 waiting to be sent",
-            "BEHIND by 0.50 s at the end, 30 never sent",
+            "30 NOT SENT by the end, then 0.500 s late",
         ];
         assert_shows(&report(Some(open_loop)).table(), &parts);
     }

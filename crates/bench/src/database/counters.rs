@@ -8,6 +8,8 @@ use crate::database::Database;
 /// A figure that PostgreSQL counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Counter {
+    /// Transactions committed in the database.
+    Commits,
     /// Bytes of write-ahead log of the cluster: its position, which does not lag.
     WalBytes,
     /// Records of write-ahead log of the cluster.
@@ -27,7 +29,8 @@ pub(crate) enum Counter {
 pub(crate) struct Counters([Result<i64, String>; Counter::ALL.len()]);
 
 impl Counter {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
+        Self::Commits,
         Self::WalBytes,
         Self::WalRecords,
         Self::WalFullPageImages,
@@ -39,6 +42,9 @@ impl Counter {
     /// The query for it on a version of PostgreSQL, such as 150018.
     fn query(self, version: i32) -> &'static str {
         match self {
+            Self::Commits => {
+                "SELECT xact_commit FROM pg_stat_database WHERE datname = current_database()"
+            }
             Self::WalBytes => "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::int8",
             Self::WalRecords => "SELECT wal_records FROM pg_stat_wal",
             Self::WalFullPageImages => "SELECT wal_fpi FROM pg_stat_wal",

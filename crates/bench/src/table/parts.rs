@@ -31,7 +31,7 @@ impl Display for Schedule {
         )?;
         if self.not_sent > 0 {
             let Self { not_sent, behind_seconds, .. } = self;
-            write!(f, "; BEHIND by {behind_seconds:.2} s at the end, {not_sent} never sent")?;
+            write!(f, "; {not_sent} NOT SENT by the end, then {behind_seconds:.3} s late")?;
         }
         Ok(())
     }
