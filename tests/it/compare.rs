@@ -1,7 +1,7 @@
 //! The comparison: a tiny one from its command line to its tables, and what the repository shows.
 
 use clap::Parser;
-use giro_tests::compare::{self, Drawn, Raw, RunArguments, Verdict};
+use giro_tests::compare::{self, Drawn, GrowthArguments, Raw, RunArguments, Verdict};
 use giro_tests::needs::{self, Need};
 use std::fs;
 use std::path::Path;
@@ -70,7 +70,7 @@ async fn nothing_is_measured_on_a_server_that_is_not_durable() {
 #[test]
 fn nothing_is_drawn_without_machine_versions_and_durability() {
     let raw = Raw::load(&Path::new(SMALL).join("comparison.json")).unwrap();
-    assert_eq!(raw.refusal(), None);
+    assert_eq!(raw.origin.refusal(), None);
     type Change = fn(&mut Raw);
     let refusal = |change: Change| {
         let mut raw = raw.clone();
@@ -80,17 +80,17 @@ fn nothing_is_drawn_without_machine_versions_and_durability() {
         Drawn::of(place.path()).unwrap_err()
     };
     let forgotten: [(&str, Change); 5] = [
-        ("cpu_model", |raw| raw.machine.clear()),
-        ("kernel", |raw| drop(raw.machine.remove("kernel"))),
-        ("postgresql", |raw| raw.versions.clear()),
-        ("synchronous_commit", |raw| drop(raw.settings.remove("synchronous_commit"))),
-        ("fsync", |raw| drop(raw.settings.insert("fsync".into(), "".into()))),
+        ("cpu_model", |raw| raw.origin.machine.clear()),
+        ("kernel", |raw| drop(raw.origin.machine.remove("kernel"))),
+        ("postgresql", |raw| raw.origin.versions.clear()),
+        ("synchronous_commit", |raw| drop(raw.origin.settings.remove("synchronous_commit"))),
+        ("fsync", |raw| drop(raw.origin.settings.insert("fsync".into(), "".into()))),
     ];
     for (name, forget) in forgotten {
         let why = refusal(forget);
         assert!(why.contains(&format!("does not say {name}")), "{why}");
     }
-    let off = refusal(|raw| drop(raw.settings.insert("fsync".into(), "off".into())));
+    let off = refusal(|raw| drop(raw.origin.settings.insert("fsync".into(), "off".into())));
     assert!(off.contains("fsync is off"), "{off}");
 }
 
@@ -99,18 +99,14 @@ fn a_run_is_drawn_with_all_that_it_has() {
     let raw = Raw::load(&Path::new(SMALL).join("comparison.json")).unwrap();
     let drawn = Drawn::of(Path::new(SMALL)).unwrap();
     let names: Vec<_> = drawn.pictures.iter().map(|(name, _)| *name).collect();
-    assert_eq!(names[..3], ["throughput.svg", "latency.svg", "batch-size.svg"]);
+    assert_eq!(names, ["throughput.svg", "latency.svg", "batch-size.svg", "table-size.svg"]);
     for (name, picture) in &drawn.pictures {
         assert!(picture.starts_with("<svg") && picture.contains("<circle"), "{name}: {picture}");
     }
     for figure in compare::figures(&raw) {
         assert!(drawn.tables.contains(figure.what) && drawn.tables.contains(&figure.measured));
         let known = figure.verdict != Verdict::NotMeasured;
-        assert_eq!(
-            known,
-            figure.what.starts_with("Giro") || figure.what.starts_with("One"),
-            "{figure}"
-        );
+        assert_eq!(known, !figure.what.starts_with("The same"), "it had no 256 clients: {figure}");
     }
 }
 
@@ -128,4 +124,39 @@ fn the_repository_shows_what_its_raw_file_says() {
         assert!(shown == *picture, "{name} is another picture: giro-compare draw");
     }
     assert_eq!(drawn.document(&document).unwrap(), document);
+}
+
+#[derive(Parser)]
+struct Growing {
+    #[command(flatten)]
+    arguments: GrowthArguments,
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_grows_slice_by_slice_until_it_is_large_enough_or_the_disk_is_full() {
+    if !needs::met(&[Need::Pgbench]) {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let grow = async |options: &[&str]| {
+        let own = ["growth", "--giro", env!("CARGO_BIN_EXE_giro-under-test")];
+        let size = ["--accounts", "500", "--slice", "300ms", "--connections", "2"];
+        let cluster = ["--set", "shared_buffers=64MB", "--out", place.path().to_str().unwrap()];
+        let line = [&own[..], &size, &cluster, options].concat();
+        let enough = compare::growth(Growing::parse_from(line).arguments).await.unwrap();
+        let text = fs::read_to_string(place.path().join("growth.json")).unwrap();
+        (enough, serde_json::from_str::<serde_json::Value>(&text).unwrap())
+    };
+    let (enough, grown) = grow(&["--transfers", "1", "--min-free", "1MB"]).await;
+    assert!(enough, "{grown}");
+    assert_eq!(grown["points"].as_array().unwrap().len(), 1, "{grown}");
+    let point = &grown["points"][0];
+    let positive =
+        ["transfers", "transfers_per_second", "backend_cpu_us", "table_bytes", "index_bytes"];
+    for name in positive {
+        assert!(point[name].as_f64().unwrap() > 0.0, "{name}: {point}");
+    }
+    let (enough, grown) = grow(&["--min-free", "1PB"]).await;
+    assert!(!enough && grown["points"].as_array().unwrap().is_empty(), "{grown}");
+    assert!(grown["stopped"][0].as_str().unwrap().contains("of the disk are free"), "{grown}");
 }

@@ -1,7 +1,7 @@
 //! Giro beside what is otherwise done with PostgreSQL: `giro-compare --help`
 
 use clap::{Parser, Subcommand};
-use giro_tests::compare::{self, DrawArguments, RunArguments};
+use giro_tests::compare::{self, DrawArguments, GrowthArguments, RunArguments};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -16,14 +16,19 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Measure everything, and write comparison.json as it goes
-    Run(RunArguments),
+    Run(Box<RunArguments>),
+    /// Let ledgers grow, and write growth.json as they do
+    Growth(Box<GrowthArguments>),
     /// Draw what was measured, and write the tables into the document
     Draw(DrawArguments),
 }
 
 fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Run(arguments) => run(arguments),
+        Command::Run(arguments) => {
+            arguments.plan().and_then(|plan| until_stopped(compare::run(plan)))
+        }
+        Command::Growth(arguments) => until_stopped(compare::growth(*arguments)),
         Command::Draw(arguments) => arguments.draw().map(|()| true),
     };
     match done {
@@ -37,13 +42,12 @@ fn main() -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(arguments: RunArguments) -> Result<bool, String> {
-    let plan = arguments.plan()?;
+async fn until_stopped(work: impl Future<Output = Result<bool, String>>) -> Result<bool, String> {
     // Whatever has begun ends as it is dropped: programs are killed, clusters stopped, directories removed.
     tokio::select! {
         biased; // it listens before anything begins
-        signal = stopped() => Err(format!("broken off by {}; --resume goes on", signal?)),
-        whole = compare::run(plan) => whole,
+        signal = stopped() => Err(format!("broken off by {}; what was measured is kept", signal?)),
+        done = work => done,
     }
 }
 

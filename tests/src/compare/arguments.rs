@@ -76,7 +76,7 @@ pub struct RunArguments {
 /// Draw: `giro-compare draw --help`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct DrawArguments {
-    /// Where comparison.json is, and the pictures go
+    /// Where comparison.json and growth.json are, and the pictures go
     #[arg(long, value_name = "DIRECTORY", default_value = "docs/performance")]
     dir: PathBuf,
     /// The document with the tables [default: docs/performance.md for docs/performance, else comparison.md there]
@@ -102,12 +102,9 @@ fn document(dir: &Path, given: Option<PathBuf>) -> PathBuf {
 impl RunArguments {
     /// What they mean; an error says what to change.
     pub fn plan(self) -> Result<Plan, String> {
-        let beside = || std::env::current_exe().expect("this program").with_file_name("giro");
-        let giro = self.giro.unwrap_or_else(beside);
-        let giro = giro.canonicalize().map_err(|error| format!("{}: {error}", giro.display()))?;
         let whole = || Contender::value_variants().to_vec();
         Ok(Plan {
-            giro,
+            giro: giro(self.giro)?,
             contenders: if self.contenders.is_empty() { whole() } else { self.contenders },
             clients: self.clients,
             few_clients: self.few_clients,
@@ -129,6 +126,13 @@ impl RunArguments {
     }
 }
 
+/// The server's program, as an absolute path: it is run in another directory.
+pub(super) fn giro(given: Option<PathBuf>) -> Result<PathBuf, String> {
+    let beside = || std::env::current_exe().expect("this program").with_file_name("giro");
+    let giro = given.unwrap_or_else(beside);
+    giro.canonicalize().map_err(|error| format!("{}: {error}", giro.display()))
+}
+
 fn count() -> impl clap::builder::TypedValueParser<Value = u32> {
     clap::value_parser!(u32).range(1..=1000)
 }
@@ -138,7 +142,8 @@ fn seconds(text: &str) -> Result<f64, String> {
     (0.1..=3600.0).contains(&seconds).then_some(seconds).ok_or("from 0.1 to 3600".into())
 }
 
-fn setting(text: &str) -> Result<(String, String), String> {
+/// `NAME=VALUE`
+pub(super) fn setting(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("NAME=VALUE")?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -6,7 +6,7 @@ use super::floor::Floor;
 use super::plan::Plan;
 use super::raw::Measured;
 use super::site::{Place, connect};
-use super::watch::{Watch, now};
+use super::watch::now;
 use super::{fixture, floor};
 use giro_ledger::{
     Amount, ApplyTransfers, ArrayCall, Header, Id, Transfer, TransferInput, Verdict,
@@ -53,7 +53,7 @@ pub(super) async fn run(plan: &Plan, place: &Place, cell: &Cell) -> Result<Measu
     };
     let client = connect(&format!("{}?application_name={NAME}", place.url(role))).await?;
     let callee = Callee::prepare(&client, place, cell.contender, &mut draw).await?;
-    let watch = Watch { client: &place.watcher, sessions: NAME, generator: None };
+    let watch = place.watch(NAME, None);
     let over = AtomicBool::new(false);
     let load = async {
         let mut calls = Vec::new();

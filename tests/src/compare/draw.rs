@@ -2,13 +2,15 @@
 
 mod batch_size;
 mod latency;
+pub(super) mod table_size;
 mod throughput;
 
 use super::cell::{Cell, Condition, Contender};
-use super::figures::Spread;
+use super::growth::{self, Growth};
 use super::raw::{Measured, Raw};
 use super::report;
 use super::run::FILE;
+use super::spread::Spread;
 use crate::plot::{Area, Failed, Line, Stroke};
 use plotters::prelude::*;
 use std::path::Path;
@@ -27,26 +29,34 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    /// From `comparison.json` in a directory. Refused where the file does not say on what machine, of which
+    /// From `comparison.json` in a directory, and `growth.json` where there is one. Refused where the file does not say on what machine, of which
     /// versions and how durable, or where PostgreSQL was not durable.
     pub fn of(dir: &Path) -> Result<Self, String> {
         let path = dir.join(FILE);
         let raw = Raw::load(&path)?;
-        if let Some(why) = raw.refusal() {
+        if let Some(why) = raw.origin.refusal() {
             return Err(format!("{}: {why}", path.display()));
         }
         let picture = |name: &'static str, size, draw: &dyn Fn(&Area<'_>) -> Result<(), Failed>| {
             let drawn = svg(size, draw).map_err(|error| format!("{name}: {error}"))?;
             Ok::<_, String>((name, drawn))
         };
-        let pictures = vec![
+        let mut pictures = vec![
             picture("throughput.svg", throughput::size(&raw), &|area| {
                 throughput::draw(area, &raw)
             })?,
             picture("latency.svg", latency::SIZE, &|area| latency::draw(area, &raw))?,
             picture("batch-size.svg", batch_size::SIZE, &|area| batch_size::draw(area, &raw))?,
         ];
-        Ok(Self { pictures, tables: report::tables(&raw) })
+        let mut tables = report::tables(&raw);
+        let grown = dir.join(growth::FILE);
+        if grown.exists() {
+            let growth = Growth::load(&grown)?;
+            let draw = |area: &Area<'_>| table_size::draw(area, &growth);
+            pictures.push(picture("table-size.svg", table_size::SIZE, &draw)?);
+            tables += &report::growth(&growth);
+        }
+        Ok(Self { pictures, tables: tables.trim_end().to_owned() + "\n" })
     }
 
     /// A document with these tables between its marks.
@@ -87,7 +97,17 @@ fn svg(size: (u32, u32), draw: &dyn Fn(&Area<'_>) -> Result<(), Failed>) -> Resu
     Ok(text)
 }
 
-/// Colours that are told apart by everybody; Giro's are the blue ones.
+/// Colours that are told apart by everybody.
+const COLORS: [RGBColor; 6] = [
+    RGBColor(0, 90, 160),
+    RGBColor(196, 78, 0),
+    RGBColor(0, 125, 95),
+    RGBColor(180, 80, 140),
+    RGBColor(150, 110, 0),
+    RGBColor(60, 60, 60),
+];
+
+/// The same for contenders; Giro's are the blue ones.
 fn color(contender: Contender) -> RGBColor {
     match contender {
         Contender::Giro => RGBColor(0, 90, 160),

@@ -77,24 +77,38 @@ impl Giro {
         rate: Option<f64>,
     ) -> Result<Measured, String> {
         let server = self.serve(&place.url("giro_app")).await;
-        let mut command = self.bench(&server, &place.direct, cell.condition.rows, plan.accounts);
-        command.args(["--connections", &cell.clients.to_string()]);
-        command.args(["--warmup", &milliseconds(plan.warmup)]);
-        command.args(["--duration", &milliseconds(plan.seconds)]);
-        if cell.contender == Contender::GiroBulk {
-            command.args(["--bulk", &plan.bulk.to_string()]);
-        }
-        if let Some(rate) = rate {
-            command.args(["--arrivals", "poisson", "--rate", &format!("{rate:.0}")]);
-        }
         let own = std::process::id();
         let (began, tool) = (now(), cpu_seconds(own)?);
-        let output = succeeded("giro bench", command.output().await)?;
+        let accounts = (cell.condition.rows, plan.accounts);
+        let load = self.load(&server, &place.direct, accounts, |command| {
+            command.args(["--connections", &cell.clients.to_string()]);
+            command.args(["--warmup", &milliseconds(plan.warmup)]);
+            command.args(["--duration", &milliseconds(plan.seconds)]);
+            if cell.contender == Contender::GiroBulk {
+                command.args(["--bulk", &plan.bulk.to_string()]);
+            }
+            if let Some(rate) = rate {
+                command.args(["--arrivals", "poisson", "--rate", &format!("{rate:.0}")]);
+            }
+        });
+        let measured = load.await;
         let tool = (cpu_seconds(own)? - tool) / ((now() - began) as f64 / 1e6);
         self.stop(server).await?;
-        let report: Value = serde_json::from_slice(&output).map_err(|error| error.to_string())?;
-        let measured = measured(&report)?;
-        Ok(Measured { offered_per_second: rate, tool_cores: Some(tool), ..measured })
+        Ok(Measured { offered_per_second: rate, tool_cores: Some(tool), ..measured? })
+    }
+
+    /// A load of any kind between these many accounts, debited and credited, and its report.
+    pub(super) async fn load(
+        &self,
+        server: &ServerProcess,
+        database: &str,
+        (rows, accounts): (u64, u64),
+        options: impl FnOnce(&mut Command),
+    ) -> Result<Measured, String> {
+        let mut command = self.bench(server, database, rows, accounts);
+        options(&mut command);
+        let output = succeeded("giro bench", command.output().await)?;
+        measured(&serde_json::from_slice(&output).map_err(|error| error.to_string())?)
     }
 
     fn bench(&self, server: &ServerProcess, database: &str, rows: u64, accounts: u64) -> Command {
@@ -142,9 +156,14 @@ fn measured(report: &Value) -> Result<Measured, String> {
         max: number("/latency_ms/max")?,
     };
     let outcome = |name: &str| number(&format!("/outcomes/{name}")).unwrap_or(0.0) as u64;
+    let (seconds, rate) =
+        (number("/workload/measured_seconds")?, number("/throughput/transfers_per_second")?);
+    // Older ones do not report it.
+    let postgres = number("/database_cpu_seconds/value").ok();
     Ok(Measured {
-        seconds: number("/workload/measured_seconds")?,
-        transfers_per_second: number("/throughput/transfers_per_second")?,
+        seconds,
+        transfers_per_second: rate,
+        postgres_cpu_us: postgres.map(|cpu| cpu * 1e6 / (rate * seconds)),
         latency_ms: Some(latency),
         backend_cpu_us: number("/backend_cpu_us_per_transfer/value").ok(),
         wal_bytes: number("/database/cluster_wal_bytes_per_transfer").ok(),

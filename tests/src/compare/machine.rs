@@ -1,7 +1,7 @@
 //! Where it runs, and the settings that a figure means nothing without.
 
+use super::origin::{Origin, not_durable};
 use super::pgbench;
-use super::raw::{Raw, not_durable};
 use crate::process;
 use giro_embedded::Binaries;
 use std::collections::BTreeMap;
@@ -26,13 +26,13 @@ const SETTINGS: [&str; 12] = [
     "commit_delay",
 ];
 
-/// A raw file with nothing but where it is measured. Refused where PostgreSQL is not durable.
+/// What is told of a run. Refused where PostgreSQL is not durable.
 pub(super) async fn begin(
     giro: &Path,
     binaries: &Binaries,
     data: &Path,
     admin: &Client,
-) -> Result<Raw, String> {
+) -> Result<Origin, String> {
     let mut settings = BTreeMap::new();
     for name in SETTINGS {
         settings.insert(name.to_owned(), setting(admin, name).await?);
@@ -48,7 +48,7 @@ pub(super) async fn begin(
     ];
     let began = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let (machine, versions) = (owned(machine(data)?), owned(versions));
-    Ok(Raw { began, machine, versions, settings, ..Raw::default() })
+    Ok(Origin { began, machine, versions, settings, plan: BTreeMap::new() })
 }
 
 fn owned<const N: usize>(facts: [(&str, String); N]) -> BTreeMap<String, String> {

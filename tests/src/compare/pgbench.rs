@@ -6,7 +6,7 @@ use super::fixture::{self, Script};
 use super::plan::Plan;
 use super::raw::Measured;
 use super::site::{Place, scratch};
-use super::watch::{Watch, Window};
+use super::watch::Window;
 use giro_embedded::Binaries;
 use rustix::process::{Pid, Signal, kill_process};
 use std::fs;
@@ -78,13 +78,12 @@ pub(super) async fn run(
             command.arg("--file").arg(&script)
         }
     };
-    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
     // A bound only: it is told when to end.
     let bound = (CONNECT_MAX + END_MAX).as_secs_f64() + plan.warmup + plan.seconds;
     let whole = |number: f64| format!("{number:.0}");
     command.args(["--no-vacuum", "--protocol", "prepared", "--log"]);
     command.args(["--client", &cell.clients.to_string(), "--time", &whole(bound)]);
-    command.args(["--jobs", &cell.clients.min(cores).to_string()]);
+    command.args(["--jobs", &threads(cell).to_string()]);
     command.args(rate.iter().flat_map(|rate| ["--rate".to_owned(), whole(*rate)]));
     command.arg("--log-prefix").arg(directory.join("log")).args(place.options());
     place.delay(false);
@@ -92,6 +91,14 @@ pub(super) async fn run(
     let measured = measure(plan, place, cell, child, &directory).await;
     place.delay(true);
     Ok(Measured { offered_per_second: rate, ..measured? })
+}
+
+/// One a core. With a delay more: pgbench prepares the statements of one client of a thread after the other, and
+/// waits for each answer; on two threads that alone would take 512 clients 18 s at 10 ms.
+fn threads(cell: &Cell) -> u32 {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from) as u32;
+    let threads = if cell.condition.delay_ms == 0 { cores } else { cores.max(64) };
+    threads.min(cell.clients)
 }
 
 async fn measure(
@@ -102,7 +109,7 @@ async fn measure(
     directory: &Path,
 ) -> Result<Measured, String> {
     let id = child.id().ok_or("pgbench has ended")?;
-    let watch = Watch { client: &place.watcher, sessions: "pgbench", generator: Some(id) };
+    let watch = place.watch("pgbench", Some(id));
     let limit = Instant::now() + CONNECT_MAX;
     while watch.count().await? < cell.clients as usize {
         let ended = child.try_wait().map_err(|error| error.to_string())?.is_some();

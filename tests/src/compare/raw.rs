@@ -1,28 +1,18 @@
 //! The raw file: where it was measured, and every round of every cell on a line of its own.
 
 use super::cell::Cell;
+use super::origin::Origin;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
-
-/// Settings that a figure means nothing without; all of them are on.
-pub(super) const DURABILITY: [&str; 3] = ["fsync", "synchronous_commit", "full_page_writes"];
 
 /// Everything that a run has found.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Raw {
-    /// When it began, in UTC.
-    pub began: String,
-    /// Where it ran, by name: processor, cores, memory, kernel, file system.
-    pub machine: BTreeMap<String, String>,
-    /// Of the programs, by name.
-    pub versions: BTreeMap<String, String>,
-    /// Of PostgreSQL, by name.
-    pub settings: BTreeMap<String, String>,
-    /// What the run was to be, by name.
-    pub plan: BTreeMap<String, String>,
+    /// Where, of what and when.
+    #[serde(flatten)]
+    pub origin: Origin,
     /// In the order in which they were first measured.
     pub cells: Vec<Rounds>,
     /// What could not be measured, and why.
@@ -64,6 +54,8 @@ pub struct Measured {
     pub offered_per_second: Option<f64>,
     /// CPU of the backends that did the work, in microseconds for each transfer.
     pub backend_cpu_us: Option<f64>,
+    /// The same of all processes of PostgreSQL.
+    pub postgres_cpu_us: Option<f64>,
     /// Bytes of write-ahead log of the whole cluster for each transfer.
     pub wal_bytes: Option<f64>,
     /// Transactions that were committed in the database, by whomever; the counter may lag by a second.
@@ -124,6 +116,7 @@ impl Measured {
         let optional = [
             &mut self.offered_per_second,
             &mut self.backend_cpu_us,
+            &mut self.postgres_cpu_us,
             &mut self.wal_bytes,
             &mut self.transfers_per_commit,
             &mut self.client_cpu_seconds,
@@ -147,25 +140,12 @@ impl Raw {
 
     /// Writes it whole, so that a run that is broken off leaves what it has.
     pub(super) fn save(&self, path: &Path) -> Result<(), String> {
-        let failed = |error| format!("{}: {error}", path.display());
-        let new = path.with_extension("json.new");
-        std::fs::write(&new, self.text()).map_err(failed)?;
-        std::fs::rename(&new, path).map_err(failed)
+        save(&self.text(), path)
     }
 
     /// As JSON, a line for every round.
     pub fn text(&self) -> String {
-        let mut text = format!("{{\n\"began\": {},\n", json(&self.began));
-        let maps = [
-            ("machine", &self.machine),
-            ("versions", &self.versions),
-            ("settings", &self.settings),
-            ("plan", &self.plan),
-        ];
-        for (name, map) in maps {
-            let lines = map.iter().map(|(key, value)| format!("  {}: {}", json(key), json(value)));
-            let _ = writeln!(text, "\"{name}\": {{\n{}\n}},", joined(lines));
-        }
+        let mut text = self.origin.text();
         let cells = self.cells.iter().map(|Rounds { cell, rounds }| {
             let rounds = rounds.iter().map(|round| format!("    {}", json(round)));
             format!("  {{\"cell\": {}, \"rounds\": [\n{}\n  ]}}", json(cell), joined(rounds))
@@ -174,20 +154,6 @@ impl Raw {
         let (cells, failures) = (joined(cells), joined(failures));
         let _ = writeln!(text, "\"cells\": [\n{cells}\n],\n\"failures\": [{failures}]\n}}");
         text
-    }
-
-    /// Why this is no basis for a report.
-    pub fn refusal(&self) -> Option<String> {
-        let lacks = |map: &BTreeMap<String, String>, names: &[&str]| {
-            let missing = |name: &&&str| map.get(**name).is_none_or(|value| value.is_empty());
-            names.iter().find(missing).map(|name| name.to_string())
-        };
-        let missing = lacks(&self.machine, &["cpu_model", "cores", "memory", "kernel"])
-            .or_else(|| lacks(&self.versions, &["postgresql", "giro", "commit", "pgbench"]))
-            .or_else(|| lacks(&self.settings, &DURABILITY));
-        missing
-            .map(|name| format!("it does not say {name}"))
-            .or_else(|| not_durable(&self.settings))
     }
 
     /// What was measured of a cell.
@@ -206,17 +172,18 @@ impl Raw {
     }
 }
 
-/// The setting that is not on, if there is one.
-pub(super) fn not_durable(settings: &BTreeMap<String, String>) -> Option<String> {
-    let value = |name: &str| settings.get(name).map_or("not known", String::as_str);
-    let off = DURABILITY.into_iter().find(|name| value(name) != "on")?;
-    Some(format!("{off} is {}: what is not durable is not compared", value(off)))
-}
-
-fn joined(lines: impl Iterator<Item = String>) -> String {
+pub(super) fn joined(lines: impl Iterator<Item = String>) -> String {
     lines.collect::<Vec<_>>().join(",\n")
 }
 
-fn json(value: &impl Serialize) -> String {
+pub(super) fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("it has only text keys")
+}
+
+/// Puts a file in the place of another, whole or not at all.
+pub(super) fn save(text: &str, path: &Path) -> Result<(), String> {
+    let failed = |error| format!("{}: {error}", path.display());
+    let new = path.with_extension("json.new");
+    std::fs::write(&new, text).map_err(failed)?;
+    std::fs::rename(&new, path).map_err(failed)
 }

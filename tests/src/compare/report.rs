@@ -1,8 +1,12 @@
 //! The tables of docs/performance.md, from the raw file.
 
-use super::cell::{Cell, Condition, Contender, Driver};
-use super::figures::{Spread, Verdict, figures, short, whole};
-use super::raw::{DURABILITY, Failed, Measured, Raw, Rounds};
+use super::cell::{Cell, Condition, Contender, Driver, thousands};
+use super::draw::table_size::ledgers;
+use super::figures::{Verdict, figures};
+use super::growth::{Growth, Point};
+use super::origin::DURABILITY;
+use super::raw::{Failed, Measured, Raw, Rounds};
+use super::spread::{Spread, short, whole};
 use clap::ValueEnum;
 use std::fmt::Write;
 
@@ -35,13 +39,54 @@ const PICTURES: &str = "![Transfers a second against clients](performance/throug
 
 ";
 
+/// How a ledger grew, its first slice and its last.
+pub(super) fn growth(growth: &Growth) -> String {
+    let plan = |name: &str| growth.origin.plan.get(name).cloned().unwrap_or_default();
+    let mut text = format!(
+        "![What a transfer takes as the ledger grows](performance/table-size.svg)\n\n\
+         As the ledger grows: bulks of {} on {} connections in slices of {}, {} on {}, Giro at {}. From the first \
+         slice to the last:\n\n\
+         | accounts | transfers | transfers/s | CPU of the backends | WAL | tables | indexes | autovacuums |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        plan("bulk"),
+        plan("connections"),
+        plan("slice"),
+        growth.origin.began.split('T').next().unwrap_or_default(),
+        growth.origin.machine.get("cpu_model").cloned().unwrap_or_default(),
+        growth.origin.versions.get("commit").cloned().unwrap_or_default(),
+    );
+    for accounts in ledgers(growth) {
+        let own = || growth.points.iter().filter(|point| point.accounts == accounts);
+        let (Some(first), Some(last)) = (own().next(), own().next_back()) else { continue };
+        let both = |value: fn(&Point) -> Option<f64>, unit: &str| {
+            let text = |point| value(point).map_or("–".to_owned(), short);
+            format!("{} → {}{unit}", text(first), text(last))
+        };
+        let size = |bytes: i64| bytesize::ByteSize(bytes.unsigned_abs()).to_string();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            thousands(accounts),
+            thousands(last.transfers),
+            both(|point| Some(point.transfers_per_second), ""),
+            both(|point| point.backend_cpu_us, " µs"),
+            both(|point| point.wal_bytes, " B"),
+            size(last.table_bytes),
+            size(last.index_bytes),
+            last.autovacuums,
+        );
+    }
+    let stopped: String = growth.stopped.iter().map(|why| format!("\n{why}.\n")).collect();
+    text + &stopped
+}
+
 fn environment(raw: &Raw) -> String {
     let of = |map: &std::collections::BTreeMap<String, String>, name: &str| {
         map.get(name).cloned().unwrap_or_else(|| "unknown".into())
     };
-    let (machine, plan) = (|name| of(&raw.machine, name), |name| of(&raw.plan, name));
-    let date = raw.began.split('T').next().unwrap_or_default();
-    let setting = |name: &str| format!("{name}={}", of(&raw.settings, name));
+    let (machine, plan) = (|name| of(&raw.origin.machine, name), |name| of(&raw.origin.plan, name));
+    let date = raw.origin.began.split('T').next().unwrap_or_default();
+    let setting = |name: &str| format!("{name}={}", of(&raw.origin.settings, name));
     let durability = DURABILITY.map(setting).join(" ");
     let others = ["wal_compression", "shared_buffers", "max_wal_size", "autovacuum"];
     let others = others.map(setting).join(" ");
@@ -54,16 +99,16 @@ fn environment(raw: &Raw) -> String {
         "{date}, Giro {} at {}, PostgreSQL {}, {}; {}, {} cores, {}, Linux {}, data on {}. `{durability}`, \
          `{others}`. {} accounts; {} s measured after {} s of warm-up, {} rounds; a figure is the median of \
          the rounds, with the lowest and the highest.{load}\n\n",
-        of(&raw.versions, "giro").trim_start_matches("giro "),
-        of(&raw.versions, "commit"),
-        of(&raw.versions, "postgresql"),
-        of(&raw.versions, "pgbench").split(" (Debian").next().unwrap_or_default(),
+        of(&raw.origin.versions, "giro").trim_start_matches("giro "),
+        of(&raw.origin.versions, "commit"),
+        of(&raw.origin.versions, "postgresql"),
+        of(&raw.origin.versions, "pgbench").split(" (Debian").next().unwrap_or_default(),
         machine("cpu_model"),
         machine("cores"),
         machine("memory"),
         machine("kernel"),
         machine("file_system"),
-        plan("accounts").parse().map_or(plan("accounts"), super::cell::thousands),
+        plan("accounts").parse().map_or(plan("accounts"), thousands),
         plan("seconds"),
         plan("warmup"),
         plan("rounds"),
@@ -146,8 +191,8 @@ fn throughput(raw: &Raw, condition: Condition) -> String {
 fn costs(raw: &Raw, condition: Condition) -> String {
     let mut text = format!(
         "What a transfer takes, {}, with the number of clients that brought the most:\n\n\
-         | | clients | p50 | p99 | transfers a commit | CPU of its backends | of the server | of the \
-         generator | WAL |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+         | | clients | p50 | p99 | transfers a commit | CPU of its backends | of all of \
+         PostgreSQL | of the server | of the generator | WAL |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
         condition.title()
     );
     for who in Contender::value_variants() {
@@ -172,13 +217,14 @@ fn costs(raw: &Raw, condition: Condition) -> String {
         };
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
             who.title(),
             best.cell.clients,
             value(&|it| Some(it.latency_ms.as_ref()?.p50), " ms"),
             value(&|it| Some(it.latency_ms.as_ref()?.p99), " ms"),
             value(&|it| it.transfers_per_commit, ""),
             value(&|it| it.backend_cpu_us, " µs"),
+            value(&|it| it.postgres_cpu_us, " µs"),
             value(&|it| micros(it.server_cpu_seconds, it), " µs"),
             value(&|it| micros(it.client_cpu_seconds, it), " µs"),
             value(&|it| it.wal_bytes, " B"),

@@ -3,6 +3,7 @@
 use super::cell::{Cell, Driver};
 use super::draw::draw;
 use super::giro::Giro;
+use super::origin::Origin;
 use super::plan::Plan;
 use super::raw::{Failed, Measured, Raw};
 use super::site::{Place, Site};
@@ -55,12 +56,13 @@ pub async fn run(plan: Plan) -> Result<bool, String> {
 }
 
 /// What is there already, if it is to be kept and is of the same plan on the same machine.
-fn beginning(plan: &Plan, here: Raw, path: &Path) -> Result<Raw, String> {
-    let here = Raw { plan: plan.facts(), ..here };
+fn beginning(plan: &Plan, here: Origin, path: &Path) -> Result<Raw, String> {
+    let here = Origin { plan: plan.facts(), ..here };
     if !plan.resume || !path.exists() {
-        return Ok(here);
+        return Ok(Raw { origin: here, ..Raw::default() });
     }
-    let old = Raw::load(path)?;
+    let raw = Raw::load(path)?;
+    let old = &raw.origin;
     let mut differs = None;
     for (name, old, new) in [
         ("machine", &old.machine, &here.machine),
@@ -74,7 +76,7 @@ fn beginning(plan: &Plan, here: Raw, path: &Path) -> Result<Raw, String> {
         Some(name) => {
             Err(format!("{} is of another {name}: begin without --resume", path.display()))
         }
-        None => Ok(Raw { failures: Vec::new(), ..old }),
+        None => Ok(Raw { failures: Vec::new(), ..raw }),
     }
 }
 

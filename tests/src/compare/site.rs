@@ -5,6 +5,7 @@ use super::cell::Condition;
 use super::giro::Giro;
 use super::plan::Plan;
 use super::standby::{Standby, port};
+use super::watch::Watch;
 use super::{fixture, pgbench};
 use crate::cluster::{self, TestCluster};
 use crate::{Proxy, Target};
@@ -43,6 +44,7 @@ pub(super) struct Place {
     pub(super) direct: String,
     /// A session of it.
     pub(super) watcher: Client,
+    postmaster: u32,
 }
 
 /// How contenders reach PostgreSQL.
@@ -105,7 +107,7 @@ impl Site {
             false => None,
         };
         let route = Route::new(&self.cluster, condition.delay_ms).await;
-        Ok(Place { route, standby, direct, watcher })
+        Ok(Place { route, standby, direct, watcher, postmaster: self.cluster.pid() })
     }
 
     /// Removes it.
@@ -118,7 +120,8 @@ impl Site {
         self.order(&format!("DROP DATABASE {DATABASE} WITH (FORCE)")).await
     }
 
-    async fn order(&self, sql: &str) -> Result<(), String> {
+    /// Lets a superuser do something.
+    pub(super) async fn order(&self, sql: &str) -> Result<(), String> {
         self.admin.batch_execute(sql).await.map_err(|error| format!("{sql}: {error}"))
     }
 }
@@ -136,6 +139,11 @@ impl Place {
         let Route { host, port, .. } = &self.route;
         let words = ["-h", host, "-p", &port.to_string(), "-U", "postgres", DATABASE];
         words.map(str::to_owned)
+    }
+
+    /// What the sessions of this name take, and the generator of their load.
+    pub(super) fn watch<'a>(&'a self, sessions: &'a str, generator: Option<u32>) -> Watch<'a> {
+        Watch { client: &self.watcher, sessions, postmaster: self.postmaster, generator }
     }
 
     /// Whether messages take their time: sessions may be opened without.

@@ -1,6 +1,7 @@
 //! What a measured window took of the machine: read at both ends.
 
 use super::raw::{Latency, Measured};
+use crate::nemesis::children;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::sleep;
@@ -17,6 +18,8 @@ pub(super) struct Watch<'a> {
     pub(super) client: &'a Client,
     /// `application_name` of the sessions whose backends count.
     pub(super) sessions: &'a str,
+    /// Whose children all processes of PostgreSQL are.
+    pub(super) postmaster: u32,
     /// The generator of the load, when it is another process.
     pub(super) generator: Option<u32>,
 }
@@ -28,6 +31,7 @@ pub(super) struct Reading {
     wal: i64,
     commits: i64,
     backends: BTreeMap<u32, f64>,
+    postgres: f64,
     generator: Option<f64>,
     tool: f64,
 }
@@ -68,6 +72,7 @@ impl Watch<'_> {
             wal: row.get(0),
             commits: row.get(1),
             backends: backends.collect::<Result<_, String>>()?,
+            postgres: postgres_seconds(self.postmaster)?,
             generator: self.generator.map(cpu_seconds).transpose()?,
             tool: cpu_seconds(std::process::id())?,
         })
@@ -96,6 +101,7 @@ impl Window {
             transfers_per_second: transfers as f64 / self.seconds(),
             latency_ms: Latency::of(latencies),
             backend_cpu_us: Some(each(backends * 1e6)),
+            postgres_cpu_us: Some(each((to.postgres - from.postgres) * 1e6)),
             wal_bytes: Some(each((to.wal - from.wal) as f64)),
             commits: Some(commits),
             transfers_per_commit: (commits > 0).then(|| transfers as f64 / commits as f64),
@@ -108,13 +114,30 @@ impl Window {
 
 /// User and system time of a process, in seconds; the clock ticks every 10 ms.
 pub(super) fn cpu_seconds(process: u32) -> Result<f64, String> {
+    Ok(times(process)?[..2].iter().sum())
+}
+
+/// Of all processes of PostgreSQL, those that have ended included.
+fn postgres_seconds(postmaster: u32) -> Result<f64, String> {
+    let own: f64 = times(postmaster)?.iter().sum();
+    let children = children(postmaster as i32).into_iter();
+    // One that has ended meanwhile is the postmaster's by now, but for this reading.
+    Ok(own + children.filter_map(|child| cpu_seconds(child.unsigned_abs()).ok()).sum::<f64>())
+}
+
+/// Of a process, and of its children that have ended, user and system time each.
+fn times(process: u32) -> Result<[f64; 4], String> {
     let path = format!("/proc/{process}/stat");
     let stat = std::fs::read_to_string(&path).map_err(|error| format!("{path}: {error}"))?;
     // The name before the last parenthesis may contain anything.
     let fields = stat.rsplit_once(')').map_or("", |(_, fields)| fields);
-    let ticks = fields.split_ascii_whitespace().skip(11).take(2);
-    let ticks: u64 = ticks.filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    Ok(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+    let mut ticks = fields.split_ascii_whitespace().skip(11).map(str::parse::<u64>);
+    let mut times = [0.0; 4];
+    for time in &mut times {
+        let Some(Ok(ticks)) = ticks.next() else { return Err(format!("{path}: not understood")) };
+        *time = ticks as f64 / rustix::param::clock_ticks_per_second() as f64;
+    }
+    Ok(times)
 }
 
 /// Microseconds since 1970.

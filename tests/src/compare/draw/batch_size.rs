@@ -1,22 +1,12 @@
 //! `batch-size.svg`: how many transfers Giro brings into one commit as more clients wait.
 
-use super::{by_clients, first, others};
+use super::{COLORS, by_clients, first, others};
 use crate::compare::cell::Contender;
-use crate::compare::figures::Spread;
 use crate::compare::raw::Raw;
+use crate::compare::spread::Spread;
 use crate::plot::{Area, Axis, Failed, Frame, Line, Stroke};
-use plotters::prelude::*;
 
 pub(super) const SIZE: (u32, u32) = (1000, 520);
-
-const COLORS: [RGBColor; 6] = [
-    RGBColor(0, 90, 160),
-    RGBColor(196, 78, 0),
-    RGBColor(0, 125, 95),
-    RGBColor(180, 80, 140),
-    RGBColor(150, 110, 0),
-    RGBColor(60, 60, 60),
-];
 
 pub(super) fn draw(area: &Area<'_>, raw: &Raw) -> Result<(), Failed> {
     let Some(condition) = first(raw) else { return Ok(()) };

@@ -2,8 +2,8 @@
 
 use super::{CROWDS, by_clients, color, first, rate, stroke};
 use crate::compare::cell::Contender;
-use crate::compare::figures::Spread;
 use crate::compare::raw::{Latency, Measured, Raw};
+use crate::compare::spread::Spread;
 use crate::plot::{Area, Axis, Failed, Frame, Line, Stroke, write};
 
 pub(super) const SIZE: (u32, u32) = (1200, 600);
