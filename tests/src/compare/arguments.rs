@@ -3,6 +3,7 @@
 use super::cell::Contender;
 use super::draw::draw;
 use super::plan::Plan;
+use bytesize::ByteSize;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
@@ -59,13 +60,16 @@ pub struct RunArguments {
     /// A further setting of PostgreSQL
     #[arg(long = "set", value_name = "NAME=VALUE", value_parser = setting)]
     settings: Vec<(String, String)>,
+    /// Stop when less of the disk is free
+    #[arg(long, value_name = "SIZE", default_value = "3GB")]
+    min_free: ByteSize,
     /// Where comparison.json and the pictures go
     #[arg(long, value_name = "DIRECTORY", default_value = "docs/performance")]
     out: PathBuf,
     /// The document with the tables [default: docs/performance.md for docs/performance, else comparison.md there]
     #[arg(long, value_name = "FILE")]
     document: Option<PathBuf>,
-    /// Keep what comparison.json has of the same plan, and measure the rest
+    /// Keep what comparison.json has, and measure the rest
     #[arg(long)]
     resume: bool,
     /// Say what would be measured and how long it takes, and no more
@@ -119,6 +123,7 @@ impl RunArguments {
             bulk: self.bulk,
             settings: self.settings,
             document: document(&self.out, self.document),
+            min_free: self.min_free,
             out: self.out,
             resume: self.resume,
             dry_run: self.dry_run,

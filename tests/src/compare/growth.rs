@@ -159,14 +159,14 @@ impl GrowthArguments {
         giro.make_accounts(&server, &superuser, HOT, accounts).await?;
         let began = Instant::now();
         let why = loop {
-            let free = free(site.cluster.data_dir())?;
-            if free < self.min_free.as_u64() {
-                break Some(format!("only {} of the disk are free", ByteSize(free)));
+            if let Err(why) = machine::has_room(site.cluster.data_dir(), self.min_free) {
+                break Some(why);
             }
             if began.elapsed() >= self.time {
                 break Some(format!("{} are over", humantime::format_duration(self.time)));
             }
             let measured = self.slice(giro, &server, &superuser, accounts).await?;
+            let free = machine::free(site.cluster.data_dir())?;
             let point = point(&watcher, accounts, measured, free).await?;
             let Point { transfers, transfers_per_second: rate, .. } = point;
             eprintln!("{accounts} accounts, {transfers} transfers: {rate:.0} transfers/s");
@@ -229,11 +229,4 @@ async fn point(
         index_bytes: row.get(3),
         free_bytes,
     })
-}
-
-/// Bytes that the disk of a directory has for its user.
-fn free(directory: &Path) -> Result<u64, String> {
-    let found = rustix::fs::statvfs(directory);
-    let found = found.map_err(|error| format!("{}: {error}", directory.display()))?;
-    Ok(found.f_bavail * found.f_frsize)
 }

@@ -3,6 +3,7 @@
 use super::origin::{Origin, not_durable};
 use super::pgbench;
 use crate::process;
+use bytesize::ByteSize;
 use giro_embedded::Binaries;
 use std::collections::BTreeMap;
 use std::fs;
@@ -69,7 +70,7 @@ async fn version(program: &Path) -> Result<String, String> {
     Ok(said.trim().to_owned())
 }
 
-/// Of the sources around here; with a plus where they have been changed.
+/// Of the sources around here; with a plus where they, not what a run writes, have been changed.
 async fn commit() -> String {
     let git = async |arguments: &[&str]| {
         let output = tokio::process::Command::new("git").args(arguments).output().await.ok()?;
@@ -79,7 +80,9 @@ async fn commit() -> String {
     let Some(commit) = git(&["rev-parse", "--short", "HEAD"]).await else {
         return "unknown".into();
     };
-    let changed = git(&["status", "--porcelain", "--untracked-files=no"]).await;
+    let changed =
+        git(&["status", "--porcelain", "--untracked-files=no", "--", ":/", ":(top,exclude)docs"])
+            .await;
     let plus = if changed.is_some_and(|files| !files.is_empty()) { "+" } else { "" };
     commit + plus
 }
@@ -115,6 +118,20 @@ fn file_system(data: &Path) -> String {
     };
     let deepest = mounts.lines().filter_map(of).max_by_key(|(depth, _)| *depth);
     deepest.map_or("unknown".into(), |(_, kind)| kind)
+}
+
+/// Refuses to go on where so little of the disk is free: a full one ends PostgreSQL, and the work of others.
+pub(super) fn has_room(directory: &Path, least: ByteSize) -> Result<(), String> {
+    let free = ByteSize(free(directory)?);
+    let room = free >= least;
+    room.then_some(()).ok_or_else(|| format!("only {free} of the disk are free, less than {least}"))
+}
+
+/// Bytes that the disk of a directory has for its user.
+pub(super) fn free(directory: &Path) -> Result<u64, String> {
+    let found = rustix::fs::statvfs(directory);
+    let found = found.map_err(|error| format!("{}: {error}", directory.display()))?;
+    Ok(found.f_bavail * found.f_frsize)
 }
 
 /// Work of others, as the machine counts it.

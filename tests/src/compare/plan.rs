@@ -2,6 +2,7 @@
 //! condition, which differs from the first in one respect, with a few.
 
 use super::cell::{Cell, Condition, Contender, Driver};
+use bytesize::ByteSize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub struct Plan {
     pub(super) accounts: u64,
     pub(super) bulk: u32,
     pub(super) settings: Vec<(String, String)>,
+    pub(super) min_free: ByteSize,
     pub(super) out: PathBuf,
     pub(super) document: PathBuf,
     pub(super) resume: bool,
@@ -107,18 +109,14 @@ impl Plan {
         Duration::from_secs_f64((template + blocks.sum::<f64>()).round())
     }
 
-    /// For the raw file.
+    /// What has to be the same in all parts of a comparison.
     pub(super) fn facts(&self) -> BTreeMap<String, String> {
-        let contenders: Vec<_> = self.contenders.iter().map(|who| who.name()).collect();
-        let parts: Vec<_> = self.parts.iter().map(f64::to_string).collect();
         let facts = [
-            ("contenders", contenders.join(",")),
             ("seconds", self.seconds.to_string()),
             ("warmup", self.warmup.to_string()),
             ("rounds", self.rounds.to_string()),
             ("accounts", self.accounts.to_string()),
             ("bulk", self.bulk.to_string()),
-            ("parts_of_peak", parts.join(",")),
             ("standby_round_trip_ms", STANDBY_ROUND_TRIP_MS.to_string()),
         ];
         facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
@@ -156,6 +154,7 @@ mod tests {
             accounts: 1_000_000,
             bulk: 100,
             settings: Vec::new(),
+            min_free: ByteSize(0),
             out: "out".into(),
             document: "document".into(),
             resume: false,

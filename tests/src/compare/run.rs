@@ -55,7 +55,8 @@ pub async fn run(plan: Plan) -> Result<bool, String> {
     Ok(failures.is_empty())
 }
 
-/// What is there already, if it is to be kept and is of the same plan on the same machine.
+/// What is there already, if it is to be kept and was measured alike. Contenders, clients and conditions may be
+/// others: a comparison can be made in parts.
 fn beginning(plan: &Plan, here: Origin, path: &Path) -> Result<Raw, String> {
     let here = Origin { plan: plan.facts(), ..here };
     if !plan.resume || !path.exists() {
@@ -106,6 +107,7 @@ impl Run {
                 }
                 let place = self.site.place(block.condition).await?;
                 for cell in missing {
+                    machine::has_room(self.site.cluster.data_dir(), self.plan.min_free)?;
                     self.cell(&place, cell, round).await?;
                 }
                 self.site.leave(place).await?;
