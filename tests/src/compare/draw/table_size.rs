@@ -32,7 +32,7 @@ pub(super) fn draw(area: &Area<'_>, growth: &Growth) -> Result<(), Failed> {
             let own = growth.points.iter().filter(|point| point.accounts == *accounts);
             let at = |point: &Point| {
                 let value = value(point)?;
-                Some((point.transfers as f64, value, value..value))
+                Some((point.transfers as f64 / 1e6, value, value..value))
             };
             Line {
                 name: thousands(*accounts),
@@ -43,7 +43,7 @@ pub(super) fn draw(area: &Area<'_>, growth: &Growth) -> Result<(), Failed> {
         };
         let lines: Vec<_> = ledgers.iter().enumerate().map(line).collect();
         let points = || lines.iter().flat_map(|line| &line.points);
-        let x = Axis::from_zero("transfers in the ledger", points().map(|(x, ..)| *x));
+        let x = Axis::from_zero("million transfers in the ledger", points().map(|(x, ..)| *x));
         let y = Axis::from_zero(unit, points().map(|(_, y, _)| *y));
         let frame = Frame::new(place, title, x, y, 40)?;
         lines.iter().try_for_each(|line| frame.line(line))?;
