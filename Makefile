@@ -5,7 +5,7 @@
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 
-.PHONY: dev test schemathesis fuzz fuzz-long bench reliability chaos chaos-ci chaos-long setup lint check-deploy
+.PHONY: dev test schemathesis fuzz fuzz-long bench bench-compare reliability chaos chaos-ci chaos-long setup lint check-deploy
 
 ## Start Giro on a private PostgreSQL whose data stays in .giro/
 dev: setup
@@ -33,6 +33,12 @@ fuzz-long: setup
 ## Load the server that make dev started
 bench:
 	$(CARGO) run --release $(CARGO_FLAGS) -p giro-server -- bench
+
+## Giro beside TPC-B, row locks, arrays and the floor on one PostgreSQL, for hours; ARGS="--dry-run" says how long
+bench-compare: setup
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin giro-compare
+	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
+	target/release/giro-compare run $(ARGS)
 
 ## Measure the figures of docs/reliability.md; ARGS="overload --json FILE" for some of them
 reliability: setup

@@ -7,6 +7,7 @@ mod chaos;
 mod checker;
 mod client;
 mod commands;
+mod compare;
 mod contract;
 mod direct;
 mod docs_page;

@@ -63,7 +63,7 @@ pub async fn run(plan: &Plan, names: &[&'static str]) -> Report {
 }
 
 /// The usual soft limit has not enough for two thousand connections.
-fn open_many_files() {
+pub(crate) fn open_many_files() {
     let limit = getrlimit(Resource::Nofile);
     let all = Rlimit { current: limit.maximum, ..limit };
     setrlimit(Resource::Nofile, all).expect("the soft limit is raised to the hard one");

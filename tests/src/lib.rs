@@ -8,6 +8,7 @@ pub mod client;
 /// A clock that a test sets.
 pub mod clock;
 pub mod cluster;
+pub mod compare;
 /// A database per test.
 pub mod database;
 pub mod figures;
@@ -15,6 +16,7 @@ pub mod load;
 pub mod mutants;
 pub mod needs;
 pub mod nemesis;
+mod plot;
 /// A server as a process.
 pub mod process;
 /// A server in this process.

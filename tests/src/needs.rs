@@ -1,7 +1,9 @@
 //! What some tests need of the machine beside PostgreSQL, and what happens where it is not there: they say
 //! that they are not done, and where `CI` is `true`, they fail.
 
+use crate::compare;
 use crate::nemesis::{Cgroup, Controller, FakeClock, SmallDisk, tracer};
+use giro_embedded::Binaries;
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -23,6 +25,8 @@ pub enum Need {
     MemoryGroup,
     /// To limit a process's share of a processor.
     ProcessorGroup,
+    /// To load PostgreSQL as others do.
+    Pgbench,
 }
 
 impl Need {
@@ -40,6 +44,7 @@ impl Need {
                 .map(|error| format!("a tmpfs cannot be mounted ({error}): be root")),
             Self::MemoryGroup => no_group(Controller::Memory),
             Self::ProcessorGroup => no_group(Controller::Processor),
+            Self::Pgbench => no_pgbench(),
         };
         why.map(|why| format!("{self:?}: {why}"))
     }
@@ -48,6 +53,11 @@ impl Need {
 fn no_group(controller: Controller) -> Option<String> {
     let made = Cgroup::new(controller);
     made.err().map(|error| format!("no control group can be made ({error}): be root"))
+}
+
+fn no_pgbench() -> Option<String> {
+    let binaries = Binaries::find(None).unwrap_or_else(|error| panic!("{error}"));
+    compare::pgbench(&binaries).err()
 }
 
 /// What this machine lacks of it.

@@ -43,6 +43,7 @@ pub use fake_clock::FakeClock;
 pub use fault::{Fault, Healed, Wound};
 pub use limits::Descriptors;
 pub use mix::{Mix, Period};
+pub(crate) use processes::children;
 pub use processes::{Halted, applying, is_halted, kill};
 pub use small_disk::SmallDisk;
 pub use tracer::Tracer;

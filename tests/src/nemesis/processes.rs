@@ -79,7 +79,7 @@ fn pid(process: i32) -> Pid {
 }
 
 /// The children of a process, as far as the system shows them.
-pub(super) fn children(parent: i32) -> Vec<i32> {
+pub(crate) fn children(parent: i32) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").expect("the processes").flatten();
     let processes = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     processes.filter(|process| parent_of(*process) == Some(parent)).collect()

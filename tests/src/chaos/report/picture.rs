@@ -2,15 +2,14 @@
 //! other on the same time.
 
 use crate::chaos::timeline::{BIN, Bin, Outcome, Timeline};
+use crate::plot::{Area, GRID, INK, write};
 use giro_checker::history::FaultSpan;
-use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::path::Path;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 const WIDTH: u32 = 1200;
@@ -25,8 +24,6 @@ const LABELS: u32 = 150;
 /// A picture has no more columns than this.
 const COLUMNS: usize = 600;
 
-const INK: RGBColor = RGBColor(40, 44, 52);
-const GRID: RGBColor = RGBColor(225, 228, 233);
 const CUT: RGBColor = RGBColor(178, 58, 72);
 const OTHER: RGBColor = RGBColor(91, 122, 168);
 
@@ -175,16 +172,13 @@ fn chart<'a, 'b>(
 }
 
 fn say(area: &Area<'_>, caption: &str) -> Result<(), Box<dyn Error>> {
-    let style = ("sans-serif", 14).into_font().color(&INK);
-    area.draw(&Text::new(caption.to_owned(), (LABELS as i32, 6), style))?;
-    Ok(())
+    write(area, caption, (LABELS as i32, 6), 14, INK)
 }
 
 /// A square of a colour and its name; how far to the right the next one may begin.
 fn key(area: &Area<'_>, at: i32, name: &str, color: RGBColor) -> Result<i32, Box<dyn Error>> {
     area.draw(&Rectangle::new([(at, 7), (at + 11, 18)], color.filled()))?;
-    let style = ("sans-serif", 13).into_font().color(&INK);
-    area.draw(&Text::new(name.to_owned(), (at + 16, 6), style))?;
+    write(area, name, (at + 16, 6), 13, INK)?;
     Ok(at + 34 + 7 * name.len() as i32)
 }
 

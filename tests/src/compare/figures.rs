@@ -1,0 +1,239 @@
+//! What was wanted of Giro, and whether it is reached. A ratio is of two cells of one round, and the figure is
+//! the median of the rounds.
+
+use super::cell::{Cell, Condition, Contender};
+use super::raw::{Measured, Raw};
+use super::spread::{Spread, short, whole};
+use std::fmt;
+
+/// The experiment that the comparison follows: TPC-B on so many branches.
+const ROWS: u64 = 10;
+const FEW: Condition = Condition { delay_ms: 0, standby: false, rows: ROWS };
+const FAR: Condition = Condition { delay_ms: 10, ..FEW };
+const SAFE: Condition = Condition { standby: true, ..FEW };
+const CLIENTS: u32 = 256;
+
+/// Whether a figure is what was wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// At least as good.
+    Reached,
+    /// Worse.
+    Missed,
+    /// The run has not measured what it takes.
+    NotMeasured,
+}
+
+/// One wish, and what came of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Figure {
+    /// What is measured.
+    pub what: &'static str,
+    /// The wish.
+    pub wanted: String,
+    /// The figure, with the lowest and the highest of the rounds.
+    pub measured: String,
+    /// What it is made from.
+    pub from: String,
+    /// Whether it is reached.
+    pub verdict: Verdict,
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Reached => "reached",
+            Self::Missed => "missed",
+            Self::NotMeasured => "not measured",
+        })
+    }
+}
+
+impl fmt::Display for Figure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { what, wanted, measured, verdict, .. } = self;
+        write!(f, "{verdict}: {what}: {measured}, wanted {wanted}")
+    }
+}
+
+/// Every wish, in the order of the document.
+pub fn figures(raw: &Raw) -> Vec<Figure> {
+    let (best, same) = ("each with its best number of clients", "both with 256 clients");
+    let mut all = vec![
+        against_tpcb(raw, FEW, None, 8.0, "Giro against TPC-B by pgbench, 10 contended rows", best),
+        against_tpcb(raw, FEW, Some(CLIENTS), 20.0, "The same", same),
+        against_tpcb(raw, FAR, Some(CLIENTS), 100.0, "The same with 10 ms to the database", same),
+        against_tpcb(
+            raw,
+            SAFE,
+            Some(CLIENTS),
+            30.0,
+            "The same with a synchronous standby 1 ms away",
+            same,
+        ),
+    ];
+    all.push(floor(raw));
+    all.push(half_of_peak(raw));
+    all.push(idle(raw));
+    all
+}
+
+fn against_tpcb(
+    raw: &Raw,
+    condition: Condition,
+    clients: Option<u32>,
+    wanted: f64,
+    what: &'static str,
+    how: &str,
+) -> Figure {
+    let rates = |who, clients| {
+        move |round| match clients {
+            Some(clients) => Some(of(raw, who, condition, clients, round)?.transfers_per_second),
+            None => peak(raw, who, condition, round),
+        }
+    };
+    let (giro, tpcb) = (rates(Contender::Giro, clients), rates(Contender::Tpcb, clients));
+    let (best_giro, best_tpcb) = (rates(Contender::Giro, None), rates(Contender::Tpcb, None));
+    let ratio = spread(raw, |round| Some(giro(round)? / tpcb(round)?));
+    let best = spread(raw, |round| Some(best_giro(round)? / best_tpcb(round)?));
+    let (giro, tpcb) = (median(raw, giro), median(raw, tpcb));
+    let mut from = format!("{giro} against {tpcb} transfers/s, {how}");
+    if let Some(best) = best.filter(|_| clients.is_some()) {
+        from += &format!("; each with its best of those measured {}×", short(best.median));
+    }
+    judged(what, format!("≥ {wanted}×"), ratio, (&short, "×"), from, |ratio| ratio >= wanted)
+}
+
+fn floor(raw: &Raw) -> Figure {
+    let rate = |who| move |round| Some(of(raw, who, FEW, 1, round)?.transfers_per_second);
+    let cpu = |who| move |round| of(raw, who, FEW, 1, round)?.backend_cpu_us;
+    let part = |function: &dyn Fn(u32) -> Option<f64>, insert: &dyn Fn(u32) -> Option<f64>| {
+        spread(raw, |round| Some(function(round)? / insert(round)?))
+    };
+    let (function, insert) = (rate(Contender::GiroFunction), rate(Contender::Insert));
+    let ratio = part(&function, &insert);
+    let by_cpu = part(&cpu(Contender::Insert), &cpu(Contender::GiroFunction));
+    let (function, insert) = (median(raw, function), median(raw, insert));
+    let mut from = format!("{function} against {insert} rows/s, 1,000 a commit");
+    if let Some(cpu) = by_cpu {
+        from += &format!("; by CPU of the backend {}", short(cpu.median));
+    }
+    let what = "Giro's function against the bare INSERT of its rows with all indexes";
+    judged(what, "≥ 0.4".into(), ratio, (&short, ""), from, |ratio| ratio >= 0.4)
+}
+
+fn half_of_peak(raw: &Raw) -> Figure {
+    let half = |rounds: &&super::raw::Rounds| {
+        let Cell { contender, condition, part_of_peak, .. } = rounds.cell;
+        contender == Contender::Giro && condition == FEW && part_of_peak == Some(0.5)
+    };
+    let rounds = raw.cells.iter().find(half).map_or(&[][..], |rounds| &rounds.rounds);
+    let p99 = Spread::of(rounds.iter().filter_map(|it| Some(it.latency_ms.as_ref()?.p99)));
+    let offered = Spread::of(rounds.iter().filter_map(|it| it.offered_per_second));
+    let offered = offered.map_or(0.0, |it| it.median);
+    let from = format!("{} transfers/s come by themselves", whole(offered));
+    let what = "99 % of Giro's answers at half of its highest throughput";
+    judged(what, "≤ 10 ms".into(), p99, (&short, " ms"), from, |it| it <= 10.0)
+}
+
+fn idle(raw: &Raw) -> Figure {
+    let p50 = |who| move |round| Some(of(raw, who, FEW, 1, round)?.latency_ms.as_ref()?.p50 * 1e3);
+    let (giro, call) = (p50(Contender::Giro), p50(Contender::GiroCall));
+    let more = spread(raw, |round| Some(giro(round)? - call(round)?));
+    let (giro, call) = (median(raw, giro), median(raw, call));
+    let from = format!("medians of {giro} µs over HTTP and {call} µs for a call of the function");
+    let what = "One caller on an idle server: what Giro adds to the call of its function";
+    let micros = |it: f64| format!("{it:.0}");
+    judged(what, "≤ 100 µs".into(), more, (&micros, " µs"), from, |it| it <= 100.0)
+}
+
+fn judged(
+    what: &'static str,
+    wanted: String,
+    figure: Option<Spread>,
+    (number, unit): (&dyn Fn(f64) -> String, &str),
+    from: String,
+    reached: impl Fn(f64) -> bool,
+) -> Figure {
+    let Some(figure) = figure else {
+        let (measured, from) = ("–".into(), String::new());
+        return Figure { what, wanted, measured, from, verdict: Verdict::NotMeasured };
+    };
+    let verdict = if reached(figure.median) { Verdict::Reached } else { Verdict::Missed };
+    Figure { what, wanted, measured: figure.text(number, unit), from, verdict }
+}
+
+/// Of every round in which there is a value.
+fn spread(raw: &Raw, value: impl Fn(u32) -> Option<f64>) -> Option<Spread> {
+    let rounds = raw.cells.iter().flat_map(|cell| &cell.rounds).map(|it| it.round).max()?;
+    Spread::of((1..=rounds).filter_map(value))
+}
+
+/// For people.
+fn median(raw: &Raw, value: impl Fn(u32) -> Option<f64>) -> String {
+    whole(spread(raw, value).map_or(0.0, |spread| spread.median))
+}
+
+fn of(
+    raw: &Raw,
+    contender: Contender,
+    condition: Condition,
+    clients: u32,
+    round: u32,
+) -> Option<&Measured> {
+    let cell = Cell { contender, clients, condition, part_of_peak: None };
+    raw.rounds(&cell).iter().find(|it| it.round == round)
+}
+
+/// Its highest throughput in a round, with whatever number of clients.
+fn peak(raw: &Raw, who: Contender, condition: Condition, round: u32) -> Option<f64> {
+    let same = |cell: &Cell| {
+        cell.contender == who && cell.condition == condition && cell.part_of_peak.is_none()
+    };
+    let cells = raw.cells.iter().filter(|rounds| same(&rounds.cell));
+    let rounds = cells.flat_map(|rounds| &rounds.rounds).filter(|it| it.round == round);
+    rounds.map(|it| it.transfers_per_second).max_by(f64::total_cmp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn raw(cells: &[(Contender, u32, [f64; 3])]) -> Raw {
+        let mut raw = Raw::default();
+        for &(contender, clients, rates) in cells {
+            let cell = Cell { contender, clients, condition: FEW, part_of_peak: None };
+            for (round, transfers_per_second) in (1..).zip(rates) {
+                raw.add(cell, Measured { round, transfers_per_second, ..Measured::default() });
+            }
+        }
+        raw
+    }
+
+    #[test]
+    fn a_ratio_is_of_one_round_and_the_figure_is_the_median() {
+        use Contender::*;
+        // The machine is twice as fast in the second round, for both.
+        let raw = raw(&[
+            (Tpcb, 8, [1000.0, 2000.0, 1000.0]),
+            (Tpcb, 256, [100.0, 200.0, 100.0]),
+            (Giro, 8, [2000.0, 4000.0, 3000.0]),
+            (Giro, 256, [9000.0, 18000.0, 7000.0]),
+        ]);
+        let figures = figures(&raw);
+        assert_eq!(
+            (&*figures[0].measured, figures[0].verdict),
+            ("9.00× (7.00–9.00)", Verdict::Reached)
+        );
+        assert_eq!(
+            (&*figures[1].measured, figures[1].verdict),
+            ("90.0× (70.0–90.0)", Verdict::Reached)
+        );
+        assert!(
+            figures[1].from.starts_with("9,000 against 100 transfers/s"),
+            "{}",
+            figures[1].from
+        );
+        assert!(figures[2..].iter().all(|figure| figure.verdict == Verdict::NotMeasured));
+    }
+}

@@ -1,0 +1,276 @@
+//! The tables of docs/performance.md, from the raw file.
+
+use super::cell::{Cell, Condition, Contender, Driver, thousands};
+use super::draw::table_size::ledgers;
+use super::figures::{Verdict, figures};
+use super::growth::{Growth, Point};
+use super::origin::DURABILITY;
+use super::raw::{Failed, Measured, Raw, Rounds};
+use super::spread::{Spread, short, whole};
+use clap::ValueEnum;
+use std::fmt::Write;
+
+/// All of them.
+pub(super) fn tables(raw: &Raw) -> String {
+    let mut text = environment(raw);
+    text += &wishes(raw);
+    let mut conditions: Vec<Condition> = Vec::new();
+    for condition in raw.cells.iter().map(|rounds| rounds.cell.condition) {
+        if !conditions.contains(&condition) {
+            conditions.push(condition);
+        }
+    }
+    text += PICTURES;
+    for condition in &conditions {
+        text += &throughput(raw, *condition);
+    }
+    if let Some(&first) = conditions.first() {
+        text += &costs(raw, first);
+    }
+    text += &by_themselves(raw);
+    text + &failures(&raw.failures)
+}
+
+const PICTURES: &str = "![Transfers a second against clients](performance/throughput.svg)
+
+![Latency against throughput](performance/latency.svg)
+
+![Transfers a commit against clients](performance/batch-size.svg)
+
+";
+
+/// How a ledger grew, its first slice and its last.
+pub(super) fn growth(growth: &Growth) -> String {
+    let plan = |name: &str| growth.origin.plan.get(name).cloned().unwrap_or_default();
+    let mut text = format!(
+        "![What a transfer takes as the ledger grows](performance/table-size.svg)\n\n\
+         As the ledger grows: bulks of {} on {} connections in slices of {}, {} on {}, Giro at {}. From the first \
+         slice to the last:\n\n\
+         | accounts | transfers | transfers/s | CPU of the backends | WAL | tables | indexes | autovacuums |\n\
+         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        plan("bulk"),
+        plan("connections"),
+        plan("slice"),
+        growth.origin.began.split('T').next().unwrap_or_default(),
+        growth.origin.machine.get("cpu_model").cloned().unwrap_or_default(),
+        growth.origin.versions.get("commit").cloned().unwrap_or_default(),
+    );
+    for accounts in ledgers(growth) {
+        let own = || growth.points.iter().filter(|point| point.accounts == accounts);
+        let (Some(first), Some(last)) = (own().next(), own().next_back()) else { continue };
+        let both = |value: fn(&Point) -> Option<f64>, unit: &str| {
+            let text = |point| value(point).map_or("–".to_owned(), short);
+            format!("{} → {}{unit}", text(first), text(last))
+        };
+        let size = |bytes: i64| bytesize::ByteSize(bytes.unsigned_abs()).to_string();
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} |",
+            thousands(accounts),
+            thousands(last.transfers),
+            both(|point| Some(point.transfers_per_second), ""),
+            both(|point| point.backend_cpu_us, " µs"),
+            both(|point| point.wal_bytes, " B"),
+            size(last.table_bytes),
+            size(last.index_bytes),
+            last.autovacuums,
+        );
+    }
+    let stopped: String = growth.stopped.iter().map(|why| format!("\n{why}.\n")).collect();
+    text + &stopped
+}
+
+fn environment(raw: &Raw) -> String {
+    let of = |map: &std::collections::BTreeMap<String, String>, name: &str| {
+        map.get(name).cloned().unwrap_or_else(|| "unknown".into())
+    };
+    let (machine, plan) = (|name| of(&raw.origin.machine, name), |name| of(&raw.origin.plan, name));
+    let date = raw.origin.began.split('T').next().unwrap_or_default();
+    let setting = |name: &str| format!("{name}={}", of(&raw.origin.settings, name));
+    let durability = DURABILITY.map(setting).join(" ");
+    let others = ["wal_compression", "shared_buffers", "max_wal_size", "autovacuum"];
+    let others = others.map(setting).join(" ");
+    let loads = raw.cells.iter().flat_map(|cell| &cell.rounds).map(|it| it.load_average);
+    let loads = Spread::of(loads.filter(|load| load.is_finite()));
+    let load = loads.map_or(String::new(), |it| {
+        format!(" Load average of the machine before a cell: {:.1} to {:.1}.", it.low, it.high)
+    });
+    format!(
+        "{date}, Giro {} at {}, PostgreSQL {}, {}; {}, {} cores, {}, Linux {}, data on {}. `{durability}`, \
+         `{others}`. {} accounts; {} s measured after {} s of warm-up, {} rounds; a figure is the median of \
+         the rounds, with the lowest and the highest.{load}\n\n",
+        of(&raw.origin.versions, "giro").trim_start_matches("giro "),
+        of(&raw.origin.versions, "commit"),
+        of(&raw.origin.versions, "postgresql"),
+        of(&raw.origin.versions, "pgbench").split(" (Debian").next().unwrap_or_default(),
+        machine("cpu_model"),
+        machine("cores"),
+        machine("memory"),
+        machine("kernel"),
+        machine("file_system"),
+        plan("accounts").parse().map_or(plan("accounts"), thousands),
+        plan("seconds"),
+        plan("warmup"),
+        plan("rounds"),
+    )
+}
+
+fn wishes(raw: &Raw) -> String {
+    let mut text =
+        "| figure | wanted | measured | | from |\n| --- | --- | --- | --- | --- |\n".to_owned();
+    for figure in figures(raw) {
+        let verdict = match figure.verdict {
+            Verdict::Missed => "**missed**".to_owned(),
+            verdict => verdict.to_string(),
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {verdict} | {} |",
+            figure.what, figure.wanted, figure.measured, figure.from
+        );
+    }
+    text + "\n"
+}
+
+/// Transfers a second of everybody under a condition.
+fn throughput(raw: &Raw, condition: Condition) -> String {
+    let under = |it: &&Rounds| it.cell.condition == condition && it.cell.part_of_peak.is_none();
+    let cells: Vec<_> = raw.cells.iter().filter(under).collect();
+    let all = Contender::value_variants().iter().copied();
+    let has = |who: &Contender| cells.iter().any(|it| it.cell.contender == *who);
+    let contenders: Vec<_> = all.filter(has).collect();
+    let (sessions, crowds): (Vec<_>, Vec<_>) =
+        contenders.into_iter().partition(|who| who.driver() == Driver::Session);
+    let mut clients: Vec<_> = cells
+        .iter()
+        .filter(|it| crowds.contains(&it.cell.contender))
+        .map(|it| it.cell.clients)
+        .collect();
+    clients.sort_unstable();
+    clients.dedup();
+    let value = |who: Contender, clients: u32| {
+        let cell = Cell { contender: who, clients, condition, part_of_peak: None };
+        let rates = raw.rounds(&cell).iter().map(|it| it.transfers_per_second);
+        Spread::of(rates).map_or("–".to_owned(), |spread| spread.text(whole, ""))
+    };
+    let mut text = format!("Transfers a second, {}:\n\n", condition.title());
+    if !crowds.is_empty() {
+        let names: Vec<_> = crowds.iter().map(|who| who.title()).collect();
+        let _ = writeln!(text, "| clients | {} |", names.join(" | "));
+        let _ = writeln!(text, "| ---{} |", " | ---".repeat(crowds.len()));
+        for count in clients {
+            let values: Vec<_> = crowds.iter().map(|who| value(*who, count)).collect();
+            let _ = writeln!(text, "| {count} | {} |", values.join(" | "));
+        }
+        text += "\n";
+    }
+    if !sessions.is_empty() {
+        let values = sessions.iter().map(|who| format!("{} {}", who.title(), value(*who, 1)));
+        let _ = writeln!(text, "One session: {}.\n", values.collect::<Vec<_>>().join("; "));
+    }
+    let driven = cells.iter().filter(|it| it.cell.contender.driver() != Driver::Session);
+    if condition.delay_ms > 0 || condition.standby {
+        let cores = driven.clone().flat_map(|it| &it.rounds).filter_map(|it| it.tool_cores);
+        let cores = cores.fold(0.0, f64::max);
+        let _ = writeln!(text, "The proxy took {} of a core at most.\n", short(cores));
+    }
+    for Rounds { cell, rounds } in driven {
+        let refused: u64 = rounds.iter().map(|it| it.refused).sum();
+        if refused > 0 {
+            let _ = writeln!(
+                text,
+                "Refused or failed, and not counted: {} of {cell}.\n",
+                whole(refused as f64)
+            );
+        }
+    }
+    text
+}
+
+/// What a transfer takes with the number of clients that brought the most.
+fn costs(raw: &Raw, condition: Condition) -> String {
+    let mut text = format!(
+        "What a transfer takes, {}, with the number of clients that brought the most:\n\n\
+         | | clients | p50 | p99 | transfers a commit | CPU of its backends | of all of \
+         PostgreSQL | of the server | of the generator | WAL |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
+        condition.title()
+    );
+    for who in Contender::value_variants() {
+        let of = |it: &&Rounds| {
+            let Cell { contender, condition: under, part_of_peak, .. } = it.cell;
+            contender == *who && under == condition && part_of_peak.is_none()
+        };
+        let median = |it: &Rounds| {
+            Spread::of(it.rounds.iter().map(|it| it.transfers_per_second))
+                .map_or(0.0, |it| it.median)
+        };
+        let cells = raw.cells.iter().filter(of);
+        let Some(best) = cells.max_by(|one, other| median(one).total_cmp(&median(other))) else {
+            continue;
+        };
+        let value = |value: &dyn Fn(&Measured) -> Option<f64>, unit: &str| {
+            let values = Spread::of(best.rounds.iter().filter_map(value));
+            values.map_or("–".to_owned(), |it| format!("{}{unit}", short(it.median)))
+        };
+        let micros = |seconds: Option<f64>, it: &Measured| {
+            seconds.map(|seconds| seconds * 1e6 / (it.transfers_per_second * it.seconds))
+        };
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+            who.title(),
+            best.cell.clients,
+            value(&|it| Some(it.latency_ms.as_ref()?.p50), " ms"),
+            value(&|it| Some(it.latency_ms.as_ref()?.p99), " ms"),
+            value(&|it| it.transfers_per_commit, ""),
+            value(&|it| it.backend_cpu_us, " µs"),
+            value(&|it| it.postgres_cpu_us, " µs"),
+            value(&|it| micros(it.server_cpu_seconds, it), " µs"),
+            value(&|it| micros(it.client_cpu_seconds, it), " µs"),
+            value(&|it| it.wal_bytes, " B"),
+        );
+    }
+    text + "\n"
+}
+
+/// Where requests come whether or not those before are answered.
+fn by_themselves(raw: &Raw) -> String {
+    let mut cells: Vec<_> = raw.cells.iter().filter(|it| it.cell.part_of_peak.is_some()).collect();
+    cells.sort_by(|one, other| one.cell.partial_cmp(&other.cell).expect("numbers"));
+    if cells.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "Requests that come by themselves (Poisson), at parts of the highest throughput of the \
+                    round; a time begins when a request was to be sent:\n\n\
+                    | | part | offered | transfers/s | p50 | p99 | p99.9 |\n\
+                    | --- | --- | --- | --- | --- | --- | --- |\n"
+            .to_owned();
+    for Rounds { cell, rounds } in cells {
+        let value = |value: &dyn Fn(&Measured) -> Option<f64>| {
+            Spread::of(rounds.iter().filter_map(value)).map(|it| it.median)
+        };
+        let number = |it: Option<f64>| it.map_or("–".to_owned(), whole);
+        let time = |it: Option<f64>| it.map_or("–".to_owned(), |it| format!("{} ms", short(it)));
+        let _ = writeln!(
+            text,
+            "| {} | {:.0} % | {} | {} | {} | {} | {} |",
+            cell.contender.title(),
+            cell.part_of_peak.unwrap_or(0.0) * 100.0,
+            number(value(&|it| it.offered_per_second)),
+            number(value(&|it| Some(it.transfers_per_second))),
+            time(value(&|it| Some(it.latency_ms.as_ref()?.p50))),
+            time(value(&|it| Some(it.latency_ms.as_ref()?.p99))),
+            time(value(&|it| Some(it.latency_ms.as_ref()?.p99_9))),
+        );
+    }
+    text + "\n"
+}
+
+fn failures(failures: &[Failed]) -> String {
+    let lines = failures.iter().map(|Failed { cell, round, error }| {
+        format!("- {cell}, round {round}: {}\n", error.lines().next().unwrap_or_default())
+    });
+    let lines: String = lines.collect();
+    if lines.is_empty() { lines } else { format!("Not measured:\n\n{lines}\n") }
+}
