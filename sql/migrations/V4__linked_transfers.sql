@@ -11,7 +11,8 @@ ALTER TABLE giro.account_state
     ADD COLUMN last_transfer_before uuid,
     ADD COLUMN changed_at_before timestamptz;
 
--- Links for what there is already.
+-- Links for what there is already, once the wide indexes cannot take every row again.
+DROP INDEX giro.decisions_debits, giro.decisions_credits;
 ALTER TABLE giro.decisions DISABLE TRIGGER append_only_rows;
 WITH side AS (
     SELECT ledger, id, seq, debit_account AS account, true AS debits
@@ -19,34 +20,28 @@ WITH side AS (
     UNION ALL
     SELECT ledger, id, seq, credit_account, false
       FROM giro.decisions WHERE reason IS NULL),
-linked AS (
-    SELECT ledger, id, debits,
-           lag(id) OVER (PARTITION BY ledger, account ORDER BY seq) AS previous
-      FROM side),
+linked AS MATERIALIZED (
+    SELECT ledger, id, account, debits, lag(id) OVER list AS previous,
+           lead(id) OVER list IS NULL AS is_last
+      FROM side
+    WINDOW list AS (PARTITION BY ledger, account ORDER BY seq)),
+ended AS (
+    UPDATE giro.account_state s
+       SET last_transfer = l.id
+      FROM linked l
+     WHERE l.is_last AND s.ledger = l.ledger AND s.id = l.account),
 both_sides AS (
-    SELECT ledger, id, max(previous::text) FILTER (WHERE debits)::uuid AS debit_previous,
-           max(previous::text) FILTER (WHERE NOT debits)::uuid AS credit_previous
+    SELECT ledger, id, (array_agg(previous) FILTER (WHERE debits))[1] AS debit_previous,
+           (array_agg(previous) FILTER (WHERE NOT debits))[1] AS credit_previous
       FROM linked GROUP BY ledger, id)
 UPDATE giro.decisions d
    SET debit_previous = b.debit_previous, credit_previous = b.credit_previous
   FROM both_sides b
- WHERE d.ledger = b.ledger AND d.id = b.id;
-WITH last AS (
-    SELECT DISTINCT ON (ledger, account) ledger, account, id
-      FROM (SELECT ledger, debit_account AS account, id, seq
-              FROM giro.decisions WHERE reason IS NULL
-            UNION ALL
-            SELECT ledger, credit_account, id, seq
-              FROM giro.decisions WHERE reason IS NULL) AS side
-     ORDER BY ledger, account, seq DESC)
-UPDATE giro.account_state s
-   SET last_transfer = l.id
-  FROM last l
- WHERE s.ledger = l.ledger AND s.id = l.account;
+ WHERE d.ledger = b.ledger AND d.id = b.id
+   AND (b.debit_previous IS NOT NULL OR b.credit_previous IS NOT NULL);
 ALTER TABLE giro.decisions ENABLE ALWAYS TRIGGER append_only_rows;
 
 -- A coin that is heads once in 64 times, thrown by the seq (W. Pugh, Skip lists, 1990).
-DROP INDEX giro.decisions_debits, giro.decisions_credits;
 CREATE INDEX decisions_debits ON giro.decisions (ledger, debit_account, seq)
     WHERE reason IS NULL AND debit_account IS NOT NULL AND hashint8(seq) & 63 = 0;
 CREATE INDEX decisions_credits ON giro.decisions (ledger, credit_account, seq)
