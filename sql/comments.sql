@@ -23,6 +23,7 @@ COMMENT ON COLUMN giro.accounts.created_at IS
 COMMENT ON COLUMN giro.accounts.changed_at IS
     'When a transfer changed it last; created_at until there was one.';
 COMMENT ON COLUMN giro.accounts.flag_bits IS 'The flags as bits, as the functions take them.';
+COMMENT ON COLUMN giro.accounts.last_transfer IS 'The id of its last transfer. NULL until there is one.';
 
 COMMENT ON VIEW giro.balances IS
     'Balances now, worked out from the credit side: what you owe the owner of the account.';
@@ -64,6 +65,10 @@ COMMENT ON COLUMN giro.transfers.state IS
 COMMENT ON COLUMN giro.transfers.flag_bits IS 'The flags as bits, as the functions take them.';
 COMMENT ON COLUMN giro.transfers.expires_at IS
     'Of an open hold with a timeout: when it is to be released. NULL once it is resolved.';
+COMMENT ON COLUMN giro.transfers.debit_previous IS
+    'The transfer before it on the debit account, on either side of that. NULL: its first.';
+COMMENT ON COLUMN giro.transfers.credit_previous IS
+    'The transfer before it on the credit account, on either side of that. NULL: its first.';
 
 COMMENT ON VIEW giro.entries IS
     'What changed each account: two rows a transfer, its debit and its credit, and two a hold that expired.';
@@ -146,6 +151,8 @@ COMMENT ON FUNCTION giro.settled_seq IS
     'Up to this seq, all that will ever be applied is visible to the next statement.';
 COMMENT ON FUNCTION giro.seq_at IS
     'The smallest seq of a transfer made at a time or later, of an account or of the whole ledger.';
+COMMENT ON FUNCTION giro.account_transfers IS
+    'The transfers of an account in the order of seq or against it, without a scan: docs/sql.md.';
 COMMENT ON FUNCTION giro.metadata_matches IS
     'The ids of what has this in its metadata, by an index that you may have made.';
 COMMENT ON FUNCTION giro.flag_names IS 'The names of the bits set in flags; names[1] is bit 0.';

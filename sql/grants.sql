@@ -23,5 +23,5 @@ GRANT USAGE ON SCHEMA giro TO giro_server;
 GRANT SELECT ON giro.accounts, giro.balances, giro.transfers, giro.entries, giro.balance_history,
     giro.rejections, giro.expired_holds, giro.batch_log, giro.schema_info TO giro_server;
 GRANT EXECUTE ON FUNCTION giro.apply_transfers, giro.create_accounts, giro.expire_holds,
-    giro.settled_seq, giro.seq_at, giro.metadata_matches, giro.flag_names
+    giro.settled_seq, giro.seq_at, giro.account_transfers, giro.metadata_matches, giro.flag_names
     TO giro_server;

@@ -6,7 +6,8 @@ SELECT s.ledger, s.id, s.code,
        giro.flag_names(s.flags, ARRAY['linked', 'debits_must_not_exceed_credits',
            'credits_must_not_exceed_debits', 'history', 'imported', 'closed']) AS flags,
        s.overdraft_limit, s.debits_pending, s.debits_posted, s.credits_pending, s.credits_posted,
-       s.version, t.reference, t.metadata, s.created_at, s.changed_at, s.flags AS flag_bits
+       s.version, t.reference, t.metadata, s.created_at, s.changed_at, s.flags AS flag_bits,
+       s.last_transfer
   FROM giro.account_state s
   JOIN giro.account_details t USING (ledger, id);
 
@@ -37,7 +38,8 @@ SELECT d.ledger, d.id, d.seq, d.seq >> 16 AS batch_id, d.debit_account, d.credit
        d.flags AS flag_bits,
        CASE WHEN d.timeout > 0 THEN
            (SELECT o.expires_at FROM giro.open_holds o
-             WHERE o.ledger = d.ledger AND o.id = d.id) END AS expires_at
+             WHERE o.ledger = d.ledger AND o.id = d.id) END AS expires_at,
+       d.debit_previous, d.credit_previous
   FROM giro.decisions d
  WHERE d.reason IS NULL;
 

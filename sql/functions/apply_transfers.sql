@@ -73,6 +73,8 @@ DECLARE
     ID_ZERO    CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     TIME_MAX   CONSTANT timestamptz := '294276-12-31 23:59:59 UTC';
+    -- A reader of the ledger by time allows for a disorder of a second (docs/semantics.md).
+    WAITED     CONSTANT interval := '500 ms';
     -- What an imported moment can be: what RFC 3339 can write.
     IMPORT_MIN CONSTANT timestamptz := '1970-01-01 00:00:00 UTC';
     IMPORT_MAX CONSTANT timestamptz := '9999-12-31 23:59:59.999999 UTC';
@@ -103,9 +105,11 @@ DECLARE
     forms_differ    boolean;  -- from that of a direct transfer whose fields are all in range
     importing       boolean;
     all_new         boolean;  -- no id was decided before, and there is no chain
+    irrefusable     boolean;  -- no rule can refuse any transfer of the call
     now_at          timestamptz;
+    taken_at        timestamptz;  -- when the accounts were locked
     timeout_max     bigint;   -- seconds until the end of time
-    -- Accounts, by their index in the call.
+    -- Accounts, by their index in the call: what they are, and what each transfer makes of them.
     account_flags   int[];
     overdrafts      numeric[];
     row_tids        tid[];  -- where the locked row is
@@ -116,10 +120,31 @@ DECLARE
     versions        bigint[];
     versions_before bigint[];
     changed_ats     timestamptz[];
+    last_transfers  uuid[];
     opened_ats      timestamptz[];  -- when the account was created; known while importing
+    -- What they would move if nothing were refused; with it they are written when they are locked.
+    foreseen_debits_pending  numeric[];
+    foreseen_debits_posted   numeric[];
+    foreseen_credits_pending numeric[];
+    foreseen_credits_posted  numeric[];
+    foreseen_versions        bigint[];
+    foreseen_transfers       uuid[];
+    written_flags            int[];
+    written_debits_pending   numeric[];
+    written_debits_posted    numeric[];
+    written_credits_pending  numeric[];
+    written_credits_posted   numeric[];
+    written_versions         bigint[];
+    written_changed_ats      timestamptz[];
+    changed_ats_before       timestamptz[];
+    last_transfers_before    uuid[];
+    found           int[];  -- the indexes of those that exist
+    restrained      boolean;  -- one of them might refuse a transfer
     places          int[];  -- where an account of the call is among those of the call and the holds
     -- Transfers, by position.
     known_as        text[];  -- 'applied' or a reason, for an id that was decided before
+    debit_previous  uuid[];  -- the transfer before it on the account
+    credit_previous uuid[];
     faults          text[];  -- of imports
     forms           text[];  -- of what a transfer alone can tell
     recorded        boolean[] := array_fill(false, ARRAY[n]);  -- decided for good by this call
@@ -164,6 +189,7 @@ DECLARE
     undo_versions   bigint[];
     undo_flags      int[];
     undo_changed_ats timestamptz[];
+    undo_last_transfers uuid[];
     n_undo_holds    int := 0;
     undo_holds      int[];
     undo_hold_flags int[];
@@ -175,6 +201,9 @@ DECLARE
     further_items   int[];
     further_slots   int[];
     further_amounts numeric[];
+    further_ids     uuid[];
+    further_debit_previous  uuid[];
+    further_credit_previous uuid[];
     n_history       int := 0;
     history_accounts int[];
     history_seqs    bigint[];
@@ -219,7 +248,9 @@ BEGIN
            count(DISTINCT u.id) < n,
            coalesce(bit_or(u.flags), 0),
            count(*) FILTER (WHERE u.debit <> u.credit AND u.ledger > 0 AND u.code > 0
-                              AND u.flags = 0 AND u.id > ID_ZERO AND u.id < ID_MAX) < n
+                              AND u.flags = 0 AND u.id > ID_ZERO AND u.id < ID_MAX
+                              AND account_ledgers[u.debit] = u.ledger
+                              AND account_ledgers[u.credit] = u.ledger) < n
            OR pending_ids IS NOT NULL OR timeouts IS NOT NULL
            OR ID_ZERO = ANY (account_ids) OR ID_MAX = ANY (account_ids),
            coalesce(bit_or(u.flags), 0) & IMPORTED <> 0 OR timestamps IS NOT NULL
@@ -280,67 +311,14 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- Lock the accounts in ascending order, so that no two batches can deadlock.
-    IF dry_run THEN
-        SELECT array_agg(a.flags), array_agg(a.overdraft_limit),
-               array_agg(a.debits_pending), array_agg(a.debits_posted),
-               array_agg(a.credits_pending), array_agg(a.credits_posted),
-               array_agg(a.version), array_agg(a.changed_at), max(a.changed_at)
-          INTO account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
-               credits_posted, versions, changed_ats, now_at
-          FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
-          LEFT JOIN LATERAL (SELECT s.* FROM giro.account_state s
-                              WHERE s.ledger = u.ledger AND s.id = u.id OFFSET 0) AS a ON true;
-    ELSE
-        SELECT array_agg(a.row_tid), array_agg(a.flags), array_agg(a.overdraft_limit),
-               array_agg(a.debits_pending), array_agg(a.debits_posted),
-               array_agg(a.credits_pending), array_agg(a.credits_posted),
-               array_agg(a.version), array_agg(a.changed_at), max(a.changed_at)
-          INTO row_tids, account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
-               credits_posted, versions, changed_ats, now_at
-          FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
-          LEFT JOIN LATERAL (SELECT s.*, s.ctid AS row_tid
-                               FROM giro.account_state s
-                              WHERE s.ledger = u.ledger AND s.id = u.id
-                                FOR NO KEY UPDATE) AS a ON true;
-    END IF;
-    versions_before := versions;
-    IF clock_timestamp() > not_after THEN
-        RAISE EXCEPTION 'the batch reached its accounts only after %', not_after
-            USING ERRCODE = 'GR001';
-    END IF;
-
-    -- Everything below is recorded under this number and moment.
-    batch_id := CASE WHEN dry_run THEN 0 ELSE giro.enter_batch() END;
-    now_at := greatest(clock_timestamp(), now_at);
-    timeout_max := extract(epoch FROM TIME_MAX) - extract(epoch FROM now_at);
-    echo := token;
+    -- Ids decided earlier: in the table, or within this call. What another batch decides after this
+    -- look shows as a conflict at the INSERT.
     result_ids := ids;
     result_amounts := amounts;
     reasons := array_fill(NULL::text, ARRAY[n]);
     replayed := array_fill(false, ARRAY[n]);
     seqs := array_fill(NULL::bigint, ARRAY[n]);
     created_ats := array_fill(NULL::timestamptz, ARRAY[n]);
-
-    -- What became of the holds until now.
-    IF all_flags & RESOLVES <> 0 THEN
-        SELECT array_agg(r.flags ORDER BY u.slot), bool_or(k.id IS NOT NULL)
-          INTO hold_fates, holds_appeared
-          FROM unnest(hold_ledgers, hold_ids, hold_flags) WITH ORDINALITY
-               AS u (ledger, id, flags, slot)
-          LEFT JOIN LATERAL (SELECT r.flags FROM giro.decisions r
-                              WHERE r.ledger = u.ledger AND r.pending_id = u.id
-                                AND r.reason IS NULL OFFSET 0) AS r ON true
-          LEFT JOIN LATERAL (SELECT k.id FROM giro.decisions k
-                              WHERE u.flags IS NULL AND k.ledger = u.ledger AND k.id = u.id
-                                AND k.reason IS NULL OFFSET 0) AS k ON true;
-        IF holds_appeared THEN
-            RAISE EXCEPTION 'a hold was made by a concurrent batch'
-                USING ERRCODE = 'serialization_failure';
-        END IF;
-    END IF;
-
-    -- Ids decided earlier: in the table, or within this call.
     FOR known IN
         SELECT u.position, k.reason, k.seq, k.amount, k.created_at, k.code,
                giro.transfer_difference(
@@ -414,6 +392,205 @@ BEGIN
                       codes) WITH ORDINALITY
                AS u (id, flags, debit, credit, pending_id, timeout, ledger, code, position);
     END IF;
+    -- Foresee what each account moves if nothing is refused.
+    all_new := all_flags & LINKED = 0 AND NOT repeats_ids AND known_as IS NULL;
+    irrefusable := all_new AND all_flags = 0 AND NOT forms_differ AND NOT importing AND NOT dry_run
+                   AND expect_debit_versions IS NULL AND expect_credit_versions IS NULL;
+    foreseen_debits_posted := array_fill(0::numeric, ARRAY[cardinality(account_ids)]);
+    foreseen_credits_posted := foreseen_debits_posted;
+    foreseen_versions := array_fill(0::bigint, ARRAY[cardinality(account_ids)]);
+    last_transfers := array_fill(NULL::uuid, ARRAY[cardinality(account_ids)]);
+    debit_previous := array_fill(NULL::uuid, ARRAY[n]);
+    credit_previous := debit_previous;
+    IF all_flags & (PENDING | RESOLVES) <> 0 THEN
+        foreseen_debits_pending := foreseen_debits_posted;
+        foreseen_credits_pending := foreseen_debits_posted;
+    END IF;
+    FOR i IN 1 .. n LOOP
+        d := debit_accounts[i];
+        c := credit_accounts[i];
+        amount := amounts[i];
+        IF NOT irrefusable THEN
+            CONTINUE WHEN known_as[i] IS NOT NULL OR forms[i] IS NOT NULL OR previous[i] IS NOT NULL
+                          OR flags[i] & (BALANCING | IMPORTED) <> 0 OR chain_scopes[i];
+            IF flags[i] & RESOLVES <> 0 THEN
+                h := hold_slots[i];
+                held := hold_amounts[h];
+                CONTINUE WHEN held IS NULL;
+                d := hold_debits[h];
+                c := hold_credits[h];
+                amount := CASE WHEN flags[i] & POST_PENDING <> 0
+                               THEN least(coalesce(amount, AMOUNT_MAX), held) ELSE 0 END;
+                foreseen_debits_pending[d] := foreseen_debits_pending[d] - held;
+                foreseen_credits_pending[c] := foreseen_credits_pending[c] - held;
+            ELSIF flags[i] & PENDING <> 0 THEN
+                foreseen_debits_pending[d] := foreseen_debits_pending[d] + amount;
+                foreseen_credits_pending[c] := foreseen_credits_pending[c] + amount;
+                amount := 0;
+            END IF;
+        END IF;
+        foreseen_debits_posted[d] := foreseen_debits_posted[d] + amount;
+        foreseen_credits_posted[c] := foreseen_credits_posted[c] + amount;
+        foreseen_versions[d] := foreseen_versions[d] + 1;
+        foreseen_versions[c] := foreseen_versions[c] + 1;
+        debit_previous[i] := last_transfers[d];
+        credit_previous[i] := last_transfers[c];
+        last_transfers[d] := ids[i];
+        last_transfers[c] := ids[i];
+    END LOOP;
+    IF AMOUNT_MAX < ANY (foreseen_debits_posted) OR AMOUNT_MAX < ANY (foreseen_credits_posted)
+       OR AMOUNT_MAX < ANY (foreseen_debits_pending)
+       OR AMOUNT_MAX < ANY (foreseen_credits_pending) THEN
+        -- More than a column holds; nothing is foreseen then.
+        irrefusable := false;
+        foreseen_debits_posted := array_fill(0::numeric, ARRAY[cardinality(account_ids)]);
+        foreseen_credits_posted := foreseen_debits_posted;
+        foreseen_debits_pending := foreseen_debits_posted;
+        foreseen_credits_pending := foreseen_debits_posted;
+        foreseen_versions := array_fill(0::bigint, ARRAY[cardinality(account_ids)]);
+        last_transfers := array_fill(NULL::uuid, ARRAY[cardinality(account_ids)]);
+    END IF;
+
+    -- Lock the accounts in ascending order, so that no two batches can deadlock; and write what is
+    -- foreseen in the same pass. = ANY keeps the planner from turning the join around.
+    now_at := clock_timestamp();
+    IF dry_run THEN
+        SELECT array_agg(a.flags), array_agg(a.overdraft_limit),
+               array_agg(a.debits_pending), array_agg(a.debits_posted),
+               array_agg(a.credits_pending), array_agg(a.credits_posted),
+               array_agg(a.version), array_agg(a.changed_at), greatest(now_at, max(a.changed_at))
+          INTO account_flags, overdrafts, debits_pending, debits_posted, credits_pending,
+               credits_posted, versions, changed_ats, now_at
+          FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
+          LEFT JOIN LATERAL (SELECT s.* FROM giro.account_state s
+                              WHERE s.ledger = u.ledger AND s.id = u.id OFFSET 0) AS a ON true;
+        last_transfers := array_fill(NULL::uuid, ARRAY[cardinality(account_ids)]);
+    ELSE
+        WITH taken AS (
+            UPDATE giro.account_state AS s
+               SET debits_pending = CASE WHEN u.debits_pending IS NULL THEN s.debits_pending
+                                         ELSE s.debits_pending + u.debits_pending END,
+                   debits_posted = s.debits_posted + u.debits_posted,
+                   credits_pending = CASE WHEN u.credits_pending IS NULL THEN s.credits_pending
+                                          ELSE s.credits_pending + u.credits_pending END,
+                   credits_posted = s.credits_posted + u.credits_posted,
+                   version = s.version + u.versions,
+                   changed_at = CASE WHEN u.versions > 0 THEN greatest(s.changed_at, now_at)
+                                     ELSE s.changed_at END,
+                   changed_at_before = s.changed_at,
+                   last_transfer = coalesce(u.transfer, s.last_transfer),
+                   last_transfer_before = s.last_transfer
+              FROM unnest(account_ledgers, account_ids, foreseen_debits_pending,
+                          foreseen_debits_posted, foreseen_credits_pending,
+                          foreseen_credits_posted, foreseen_versions, last_transfers)
+                   WITH ORDINALITY AS u (ledger, id, debits_pending, debits_posted, credits_pending,
+                                         credits_posted, versions, transfer, place)
+             WHERE s.ledger = ANY (ARRAY[u.ledger]) AND s.id = u.id
+            RETURNING u.place, s.ctid AS row_tid, s.flags, s.overdraft_limit, s.debits_pending,
+                      s.debits_posted, s.credits_pending, s.credits_posted, s.version, s.changed_at,
+                      s.changed_at_before, s.last_transfer_before,
+                      s.flags & (CLOSED | HISTORY) <> 0
+                      OR s.debits_pending + s.debits_posted > AMOUNT_MAX
+                      OR s.credits_pending + s.credits_posted > AMOUNT_MAX
+                      OR s.flags & DEBITS_MUST_NOT_EXCEED_CREDITS <> 0
+                         AND s.debits_pending + s.debits_posted
+                             > s.credits_posted - u.credits_posted + s.overdraft_limit
+                      OR s.flags & CREDITS_MUST_NOT_EXCEED_DEBITS <> 0
+                         AND s.credits_pending + s.credits_posted
+                             > s.debits_posted - u.debits_posted + s.overdraft_limit AS restrains)
+        SELECT array_agg(t.place), array_agg(t.row_tid), array_agg(t.flags),
+               array_agg(t.overdraft_limit), array_agg(t.debits_pending),
+               array_agg(t.debits_posted), array_agg(t.credits_pending),
+               array_agg(t.credits_posted), array_agg(t.version), array_agg(t.changed_at),
+               array_agg(t.changed_at_before), array_agg(t.last_transfer_before),
+               greatest(now_at, max(t.changed_at)), bool_or(t.restrains)
+          INTO found, row_tids, written_flags, overdrafts, written_debits_pending,
+               written_debits_posted, written_credits_pending, written_credits_posted,
+               written_versions, written_changed_ats, changed_ats_before, last_transfers_before,
+               now_at, restrained
+          FROM taken t;
+        IF cardinality(found) IS DISTINCT FROM cardinality(account_ids) THEN
+            -- Every account that exists back to its place.
+            irrefusable := false;
+            SELECT array_agg(row_tids[p.found_as]), array_agg(written_flags[p.found_as]),
+                   array_agg(overdrafts[p.found_as]), array_agg(written_debits_pending[p.found_as]),
+                   array_agg(written_debits_posted[p.found_as]),
+                   array_agg(written_credits_pending[p.found_as]),
+                   array_agg(written_credits_posted[p.found_as]),
+                   array_agg(written_versions[p.found_as]),
+                   array_agg(written_changed_ats[p.found_as]),
+                   array_agg(changed_ats_before[p.found_as]),
+                   array_agg(last_transfers_before[p.found_as])
+              INTO row_tids, written_flags, overdrafts, written_debits_pending,
+                   written_debits_posted, written_credits_pending, written_credits_posted,
+                   written_versions, written_changed_ats, changed_ats_before, last_transfers_before
+              FROM (SELECT CASE WHEN found[b.bucket] = b.place THEN b.bucket END AS found_as
+                      FROM (SELECT u.place, width_bucket(u.place, found) AS bucket
+                              FROM generate_series(1, cardinality(account_ids)) AS u (place)) AS b
+                   ) AS p;
+        END IF;
+
+        -- The moment of the batch was read before the locks. Who had to wait for them reads it anew;
+        -- so does who would post a hold that has ended meanwhile.
+        taken_at := clock_timestamp();
+        IF taken_at > not_after THEN
+            RAISE EXCEPTION 'the batch reached its accounts only after %', not_after
+                USING ERRCODE = 'GR001';
+        END IF;
+        IF taken_at - now_at > WAITED
+           OR EXISTS (SELECT FROM unnest(hold_ends) AS u (ends)
+                       WHERE u.ends > now_at AND u.ends <= taken_at) THEN
+            now_at := taken_at;
+        END IF;
+        irrefusable := irrefusable AND NOT restrained AND now_at = ALL (written_changed_ats);
+        IF NOT irrefusable THEN
+            account_flags := written_flags;
+            changed_ats := changed_ats_before;
+            foreseen_transfers := last_transfers;
+            last_transfers := last_transfers_before;
+            debit_previous := array_fill(NULL::uuid, ARRAY[n]);
+            credit_previous := debit_previous;
+            SELECT array_agg(u.debits_pending - coalesce(u.foreseen_debits_pending, 0)),
+                   array_agg(u.debits_posted - u.foreseen_debits_posted),
+                   array_agg(u.credits_pending - coalesce(u.foreseen_credits_pending, 0)),
+                   array_agg(u.credits_posted - u.foreseen_credits_posted),
+                   array_agg(u.version - u.foreseen_versions)
+              INTO debits_pending, debits_posted, credits_pending, credits_posted, versions
+              FROM unnest(written_debits_pending, foreseen_debits_pending,
+                          written_debits_posted, foreseen_debits_posted,
+                          written_credits_pending, foreseen_credits_pending,
+                          written_credits_posted, foreseen_credits_posted,
+                          written_versions, foreseen_versions)
+                   AS u (debits_pending, foreseen_debits_pending,
+                         debits_posted, foreseen_debits_posted,
+                         credits_pending, foreseen_credits_pending,
+                         credits_posted, foreseen_credits_posted, version, foreseen_versions);
+            versions_before := versions;
+        END IF;
+    END IF;
+
+    -- Everything below is recorded under this number and moment.
+    batch_id := CASE WHEN dry_run THEN 0 ELSE giro.enter_batch() END;
+    timeout_max := extract(epoch FROM TIME_MAX) - extract(epoch FROM now_at);
+    echo := token;
+    -- What became of the holds until now.
+    IF all_flags & RESOLVES <> 0 THEN
+        SELECT array_agg(r.flags ORDER BY u.slot), bool_or(k.id IS NOT NULL)
+          INTO hold_fates, holds_appeared
+          FROM unnest(hold_ledgers, hold_ids, hold_flags) WITH ORDINALITY
+               AS u (ledger, id, flags, slot)
+          LEFT JOIN LATERAL (SELECT r.flags FROM giro.decisions r
+                              WHERE r.ledger = u.ledger AND r.pending_id = u.id
+                                AND r.reason IS NULL OFFSET 0) AS r ON true
+          LEFT JOIN LATERAL (SELECT k.id FROM giro.decisions k
+                              WHERE u.flags IS NULL AND k.ledger = u.ledger AND k.id = u.id
+                                AND k.reason IS NULL OFFSET 0) AS k ON true;
+        IF holds_appeared THEN
+            RAISE EXCEPTION 'a hold was made by a concurrent batch'
+                USING ERRCODE = 'serialization_failure';
+        END IF;
+    END IF;
+
     IF importing THEN
         faults := giro.import_faults(flags, IMPORTED, timestamps, requests, now_at);
         SELECT array_agg(a.created_at) INTO opened_ats
@@ -435,10 +612,17 @@ BEGIN
           LEFT JOIN giro.imports i ON i.ledger = u.ledger AND i.kind = 'transfers';
     END IF;
 
+    IF irrefusable THEN
+        recorded := array_fill(true, ARRAY[n]);
+        created_ats := array_fill(now_at, ARRAY[n]);
+        n_seqs := n;
+        SELECT array_agg(batch_id * 65536 + u.position)
+          INTO seqs
+          FROM generate_series(1, n) AS u (position);
+    END IF;
     -- Judge one after another: each transfer sees the effects of those before it.
-    all_new := all_flags & LINKED = 0 AND NOT repeats_ids AND known_as IS NULL;
     time_at := now_at;
-    FOR i IN 1 .. n LOOP
+    FOR i IN 1 .. CASE WHEN irrefusable THEN 0 ELSE n END LOOP
         f := flags[i];
         d := debit_accounts[i];
         c := credit_accounts[i];
@@ -643,6 +827,7 @@ BEGIN
                     versions[x] := undo_versions[u];
                     account_flags[x] := undo_flags[u];
                     changed_ats[x] := undo_changed_ats[u];
+                    last_transfers[x] := undo_last_transfers[u];
                 END LOOP;
                 FOR u IN REVERSE n_undo_holds .. 1 LOOP
                     hold_flags[undo_holds[u]] := undo_hold_flags[u];
@@ -692,6 +877,7 @@ BEGIN
                         undo_versions[n_undo] := versions[x];
                         undo_flags[n_undo] := account_flags[x];
                         undo_changed_ats[n_undo] := changed_ats[x];
+                        undo_last_transfers[n_undo] := last_transfers[x];
                     END LOOP;
                     FOREACH x IN ARRAY ARRAY[h, own_slots[i]] LOOP
                         CONTINUE WHEN x IS NULL;
@@ -769,6 +955,10 @@ BEGIN
                 IF seqs[i] IS NULL THEN
                     seqs[i] := seq;
                     created_ats[i] := time_at;
+                    debit_previous[i] := last_transfers[d];
+                    credit_previous[i] := last_transfers[c];
+                    last_transfers[d] := ids[i];
+                    last_transfers[c] := ids[i];
                     IF f <> 0 THEN
                         result_amounts[i] := amount;
                         IF h IS NOT NULL THEN
@@ -783,6 +973,11 @@ BEGIN
                     further_items[n_further] := i;
                     further_slots[n_further] := h;
                     further_amounts[n_further] := amount;
+                    further_ids[n_further] := giro.member_id(ids[i], hold_ids[h]);
+                    further_debit_previous[n_further] := last_transfers[d];
+                    further_credit_previous[n_further] := last_transfers[c];
+                    last_transfers[d] := further_ids[n_further];
+                    last_transfers[c] := further_ids[n_further];
                 END IF;
                 EXIT WHEN chain_scopes[i] IS NOT TRUE OR hold_nexts[h] IS NULL;
                 h := hold_nexts[h];
@@ -840,49 +1035,82 @@ BEGIN
     -- Write in sets, ids ascending after the accounts: one order for every writer.
     INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
                                 credit_account, amount, pending_id, timeout, reason, reference,
-                                metadata)
+                                metadata, debit_previous, credit_previous)
     SELECT u.seq, u.created_at, u.ledger, u.code, u.flags, u.id,
            nullif(account_ids[u.debit], ID_ZERO), nullif(account_ids[u.credit], ID_ZERO), u.amount,
-           u.pending_id, u.timeout, u.reason, u.reference, u.metadata
+           u.pending_id, u.timeout, u.reason, u.reference, u.metadata,
+           coalesce(u.debit_previous, CASE WHEN irrefusable THEN last_transfers_before[u.debit] END),
+           coalesce(u.credit_previous, CASE WHEN irrefusable THEN last_transfers_before[u.credit] END)
       FROM unnest(recorded, seqs, created_ats, ledgers, codes, flags, ids, debit_accounts,
                   credit_accounts, result_amounts, pending_ids, timeouts, reasons, "references",
-                  metadatas)
+                  metadatas, debit_previous, credit_previous)
            AS u (recorded, seq, created_at, ledger, code, flags, id, debit, credit, amount,
-                 pending_id, timeout, reason, reference, metadata)
+                 pending_id, timeout, reason, reference, metadata, debit_previous, credit_previous)
      WHERE u.recorded
      ORDER BY u.ledger, u.id;
     IF n_further > 0 THEN
         INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
-                                    credit_account, amount, pending_id, reference, metadata)
+                                    credit_account, amount, pending_id, reference, metadata,
+                                    debit_previous, credit_previous)
         SELECT u.seq, created_ats[u.item], hold_ledgers[u.slot], hold_codes[u.slot],
-               flags[u.item] & ~LINKED,
-               giro.member_id(ids[u.item], hold_ids[u.slot]),
+               flags[u.item] & ~LINKED, u.id,
                account_ids[hold_debits[u.slot]], account_ids[hold_credits[u.slot]], u.amount,
-               hold_ids[u.slot], "references"[u.item], metadatas[u.item]
+               hold_ids[u.slot], "references"[u.item], metadatas[u.item], u.debit_previous,
+               u.credit_previous
           FROM unnest(further_seqs[:n_further], further_items[:n_further],
-                      further_slots[:n_further], further_amounts[:n_further])
-               AS u (seq, item, slot, amount)
+                      further_slots[:n_further], further_amounts[:n_further],
+                      further_ids[:n_further], further_debit_previous[:n_further],
+                      further_credit_previous[:n_further])
+               AS u (seq, item, slot, amount, id, debit_previous, credit_previous)
          ORDER BY 3, 6;
     END IF;
 
-    UPDATE giro.account_state AS s
-       SET debits_pending = u.debits_pending, debits_posted = u.debits_posted,
-           credits_pending = u.credits_pending, credits_posted = u.credits_posted,
-           version = u.version, flags = u.flags,
-           changed_at = CASE WHEN importing THEN u.changed_at ELSE now_at END
-      FROM unnest(row_tids, debits_pending, debits_posted, credits_pending, credits_posted,
-                  versions, versions_before, account_flags, changed_ats)
-           AS u (row_tid, debits_pending, debits_posted, credits_pending, credits_posted,
-                 version, version_before, flags, changed_at)
-     WHERE u.version <> u.version_before AND s.ctid = u.row_tid;
-    -- A locked row stays where it is; were it ever otherwise, nothing of this call may remain.
-    GET DIAGNOSTICS n_updated = ROW_COUNT;
-    SELECT count(*) INTO n_changed
-      FROM unnest(versions, versions_before) AS u (version, version_before)
-     WHERE u.version <> u.version_before;
-    IF n_updated <> n_changed THEN
-        RAISE EXCEPTION 'updated % of % accounts', n_updated, n_changed
-            USING ERRCODE = 'data_corrupted';
+    -- Accounts of which not all came true that was foreseen.
+    IF NOT irrefusable THEN
+        WITH corrected AS MATERIALIZED (
+            SELECT *
+              FROM unnest(row_tids, debits_pending, written_debits_pending,
+                          debits_posted, written_debits_posted,
+                          credits_pending, written_credits_pending,
+                          credits_posted, written_credits_posted, account_flags, written_flags,
+                          versions, written_versions, versions_before,
+                          changed_ats, written_changed_ats, changed_ats_before, last_transfers,
+                          foreseen_transfers, last_transfers_before)
+                   AS u (row_tid, debits_pending, written_debits_pending,
+                         debits_posted, written_debits_posted,
+                         credits_pending, written_credits_pending,
+                         credits_posted, written_credits_posted, flags, written_flags,
+                         version, written_version, version_before,
+                         changed_at, written_changed_at, changed_at_before, last_transfer,
+                         foreseen_transfer, last_transfer_before)
+             WHERE u.row_tid IS NOT NULL
+               AND (u.version <> u.written_version OR u.flags <> u.written_flags
+                    OR u.debits_pending <> u.written_debits_pending
+                    OR u.debits_posted <> u.written_debits_posted
+                    OR u.credits_pending <> u.written_credits_pending
+                    OR u.credits_posted <> u.written_credits_posted
+                    OR u.last_transfer IS DISTINCT FROM
+                       coalesce(u.foreseen_transfer, u.last_transfer_before)
+                    OR u.version <> u.version_before
+                       AND (importing OR u.written_changed_at <> now_at))),
+        updated AS (
+            UPDATE giro.account_state AS s
+               SET debits_pending = u.debits_pending, debits_posted = u.debits_posted,
+                   credits_pending = u.credits_pending, credits_posted = u.credits_posted,
+                   version = u.version, flags = u.flags, last_transfer = u.last_transfer,
+                   changed_at = CASE WHEN u.version = u.version_before THEN u.changed_at_before
+                                     WHEN importing THEN u.changed_at
+                                     ELSE now_at END
+              FROM corrected u
+             WHERE s.ctid = u.row_tid
+            RETURNING 1)
+        SELECT (SELECT count(*) FROM corrected), (SELECT count(*) FROM updated)
+          INTO n_changed, n_updated;
+        -- A locked row stays where it is; were it ever otherwise, nothing of this call may remain.
+        IF n_updated <> n_changed THEN
+            RAISE EXCEPTION 'updated % of % accounts', n_updated, n_changed
+                USING ERRCODE = 'data_corrupted';
+        END IF;
     END IF;
 
     IF n_history > 0 THEN

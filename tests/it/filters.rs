@@ -191,19 +191,30 @@ async fn metadata_is_searched_where_an_index_allows_it() {
     assert!(all.is_sorted(), "in order");
 }
 
-/// Transfers of account 1 as a long time would leave them: ids from 100001, one in 10,000 has code 2.
+/// Transfers between accounts 1 and 2, which have none with others, as a long time would leave them: ids from
+/// 100001, one in 10,000 has code 2.
 async fn history(database: &TestDatabase, count: u32) {
     let sql = format!(
-        "INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
-                                     credit_account, amount, metadata)
+        "WITH long AS (
+             SELECT i, ('00000000-0000-0000-0000-' || lpad((100000 + i)::text, 12, '0'))::uuid AS id
+               FROM generate_series(1, {count}) AS i),
+         linked AS (
+             SELECT i, id, coalesce(lag(id) OVER (ORDER BY i), (
+                        SELECT last_transfer FROM giro.accounts WHERE ledger = 1 AND id::text LIKE '%1')
+                    ) AS previous
+               FROM long)
+         INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
+                                     credit_account, amount, metadata, debit_previous,
+                                     credit_previous)
          SELECT ((100 + i / 500) << 16) + i % 500,
                 timestamptz '2020-01-01 00:00:00Z' + (i / 500) * interval '1 hour', 1,
-                CASE WHEN i % 10000 = 1 THEN 2 ELSE 1 END, 0,
-                ('00000000-0000-0000-0000-' || lpad((100000 + i)::text, 12, '0'))::uuid,
+                CASE WHEN i % 10000 = 1 THEN 2 ELSE 1 END, 0, id,
                 ('00000000-0000-0000-0000-00000000000' || 1 + i % 2)::uuid,
                 ('00000000-0000-0000-0000-00000000000' || 2 - i % 2)::uuid, 1,
-                '{{\"old\": true}}'
-           FROM generate_series(1, {count}) AS i;
+                '{{\"old\": true}}', previous, previous
+           FROM linked;
+         UPDATE giro.account_state SET last_transfer = (SELECT id FROM giro.transfers WHERE seq > 0
+                                                         ORDER BY seq DESC LIMIT 1);
          SELECT setval('giro.batch_id', 100000)"
     );
     database.superuser().await.batch_execute(&sql).await.unwrap();

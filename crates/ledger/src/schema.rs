@@ -14,6 +14,7 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V1__ledger", include_str!("../../../sql/migrations/V1__ledger.sql")),
     ("V2__whole_ledger", include_str!("../../../sql/migrations/V2__whole_ledger.sql")),
     ("V3__fence", include_str!("../../../sql/migrations/V3__fence.sql")),
+    ("V4__linked_transfers", include_str!("../../../sql/migrations/V4__linked_transfers.sql")),
 ];
 
 /// Replaced at every migration, in this order.
@@ -26,6 +27,7 @@ const REPLACED: &[&str] = &[
     include_str!("../../../sql/functions/enter_batch.sql"),
     include_str!("../../../sql/functions/settled_seq.sql"),
     include_str!("../../../sql/functions/seq_at.sql"),
+    include_str!("../../../sql/functions/account_transfers.sql"),
     include_str!("../../../sql/functions/metadata_matches.sql"),
     include_str!("../../../sql/functions/member_id.sql"),
     include_str!("../../../sql/functions/find_holds.sql"),

@@ -9,7 +9,7 @@
 //! | --- | --- |
 //! | `check`, `report`, `text` | what is checked, what was found, and how a person reads it |
 //! | `ledgers` | sums over each ledger |
-//! | `accounts`, `entry`, `totals`, `account_fold` | every account as the fold of its movements |
+//! | `accounts`, `entry`, `totals`, `account_fold`, `list` | every account as the fold of its movements |
 //! | `batches` | every batch with what it decided: totals, chains, order |
 //! | `holds` | every hold with what resolved it |
 //! | `decisions` | what a row alone can tell |
@@ -23,6 +23,7 @@ mod decisions;
 mod entry;
 mod holds;
 mod ledgers;
+mod list;
 mod pass;
 mod report;
 mod text;

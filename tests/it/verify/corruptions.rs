@@ -95,6 +95,13 @@ const CORRUPTIONS: &[Corruption] = corruptions! {
         "DELETE FROM giro.decisions WHERE id = id(142)"
     "the middle of a chain is refused" finds "chains_are_whole" at Transfer(140);
         "UPDATE giro.decisions SET reason = 'exceeds_credits' WHERE id = id(141)"
+    "a transfer is left out of a list" finds "lists_are_whole" at Transfer(154);
+        "UPDATE giro.decisions d SET debit_previous = b.debit_previous FROM giro.decisions b
+          WHERE d.id = id(154) AND b.id = d.debit_previous"
+    "a list begins late" finds "lists_are_whole" at Account(8);
+        "UPDATE giro.account_state SET last_transfer = NULL WHERE id = id(8)"
+    "a list goes on with another account's" finds "lists_are_whole" at Transfer(155);
+        "UPDATE giro.decisions SET credit_previous = id(154) WHERE id = id(155)"
     "a refused transfer is in the balances" finds "rejections_are_not_applied" at Transfer(110);
         "UPDATE giro.account_state SET debits_posted = debits_posted + 40 WHERE id = id(10);
          UPDATE giro.account_state SET credits_posted = credits_posted + 40 WHERE id = id(2) AND ledger = 1"

@@ -142,10 +142,10 @@ async fn fill(database: &TestDatabase, directory: &Path, transfers: u64) {
 async fn copy(client: Client, table: &str, mut rows: mpsc::Receiver<Bytes>) {
     let columns = match table {
         "giro.decisions" => {
-            "(seq, created_at, ledger, code, flags, id, debit_account, credit_account, amount, pending_id, timeout, reason)"
+            "(seq, created_at, ledger, code, flags, id, debit_account, credit_account, amount, pending_id, timeout, reason, debit_previous, credit_previous)"
         }
         "giro.account_state" => {
-            "(ledger, id, code, flags, overdraft_limit, debits_pending, debits_posted, credits_pending, credits_posted, version, created_at, changed_at)"
+            "(ledger, id, code, flags, overdraft_limit, debits_pending, debits_posted, credits_pending, credits_posted, version, created_at, changed_at, last_transfer)"
         }
         _ => "",
     };
@@ -187,6 +187,8 @@ struct World {
     recent: VecDeque<Vec<Item>>,
     holds: VecDeque<(u64, u64)>,
     seqs: HashMap<u64, i64>,
+    /// The last transfer of each account.
+    last: HashMap<u64, u64>,
 }
 
 impl World {
@@ -213,6 +215,7 @@ impl World {
             recent: VecDeque::new(),
             holds: VecDeque::new(),
             seqs: HashMap::new(),
+            last: HashMap::new(),
         }
     }
 
@@ -233,14 +236,15 @@ impl World {
             let account = &self.model.accounts[&(LEDGER, id.into())];
             let b = account.balances;
             self.tables[3].row(format_args!(
-                "1\t{:032x}\t1\t{}\t{OVERDRAFT}\t{}\t{}\t{}\t{}\t{}\t2026-01-01\t2026-01-01",
+                "1\t{:032x}\t1\t{}\t{OVERDRAFT}\t{}\t{}\t{}\t{}\t{}\t2026-01-01\t2026-01-01\t{}",
                 id,
                 flags(id),
                 b.debits_pending,
                 b.debits_posted,
                 b.credits_pending,
                 b.credits_posted,
-                account.version
+                account.version,
+                id_or_null(self.last.get(&id).copied())
             ));
         }
         self.tables.iter_mut().for_each(Table::send);
@@ -385,12 +389,14 @@ impl World {
         self.seqs.insert(item.id, seq);
         let at = moment(now);
         let Item { id, flags, pending_id, timeout, .. } = *item;
-        let hold = pending_id.map_or("\\N".into(), |id| format!("{id:032x}"));
-        let account = |id: u64| if id == 0 { "\\N".into() } else { format!("{id:032x}") };
+        let hold = id_or_null(pending_id);
+        let account = |id: u64| id_or_null((id != 0).then_some(id));
         match &judged.outcome {
             Ok(model::Applied { amount, debit, credit, .. }) => {
+                let [debit_previous, credit_previous] =
+                    [*debit, *credit].map(|side| id_or_null(self.last.insert(side as u64, id)));
                 self.tables[0].row(format_args!(
-                    "{seq}\t{at}\t1\t1\t{flags}\t{id:032x}\t{debit:032x}\t{credit:032x}\t{amount}\t{hold}\t{timeout}\t\\N"
+                    "{seq}\t{at}\t1\t1\t{flags}\t{id:032x}\t{debit:032x}\t{credit:032x}\t{amount}\t{hold}\t{timeout}\t\\N\t{debit_previous}\t{credit_previous}"
                 ));
                 if flags & PENDING != 0 {
                     self.holds.push_back((id, *amount as u64));
@@ -408,7 +414,7 @@ impl World {
                 let (debit, credit) = (account(item.debit), account(item.credit));
                 let amount = item.amount.map_or("\\N".into(), |amount| amount.to_string());
                 self.tables[0].row(format_args!(
-                    "{seq}\t{at}\t1\t1\t{flags}\t{id:032x}\t{debit}\t{credit}\t{amount}\t{hold}\t{timeout}\t{reason}"
+                    "{seq}\t{at}\t1\t1\t{flags}\t{id:032x}\t{debit}\t{credit}\t{amount}\t{hold}\t{timeout}\t{reason}\t\\N\t\\N"
                 ));
             }
         }
@@ -423,6 +429,10 @@ impl World {
         self.batch = (batch + 1, 0, [0; 3]);
         self.seq = 0;
     }
+}
+
+fn id_or_null(id: Option<u64>) -> String {
+    id.map_or("\\N".into(), |id| format!("{id:032x}"))
 }
 
 /// A moment of 2026, from microseconds since 1970.

@@ -35,14 +35,14 @@ const INDEXES: [Index; 18] = [
         "decisions",
         Plain,
         "ledger, debit_account, seq",
-        "((reason IS NULL) AND (debit_account IS NOT NULL))",
+        "((reason IS NULL) AND (debit_account IS NOT NULL) AND ((hashint8(seq) & 63) = 0))",
     ),
     Index(
         "decisions_credits",
         "decisions",
         Plain,
         "ledger, credit_account, seq",
-        "((reason IS NULL) AND (credit_account IS NOT NULL))",
+        "((reason IS NULL) AND (credit_account IS NOT NULL) AND ((hashint8(seq) & 63) = 0))",
     ),
     Index("decisions_order", "decisions", Plain, "ledger, seq", "((reason IS NULL) AND (seq > 0))"),
     Index("batches_pkey", "batches", Primary, "shard, id", ""),
@@ -65,7 +65,7 @@ const INDEXES: [Index; 18] = [
 ];
 
 /// Columns that a transfer changes.
-const CHANGED: [&str; 7] = [
+const CHANGED: [&str; 10] = [
     "debits_pending",
     "debits_posted",
     "credits_pending",
@@ -73,6 +73,9 @@ const CHANGED: [&str; 7] = [
     "version",
     "changed_at",
     "flags",
+    "last_transfer",
+    "last_transfer_before",
+    "changed_at_before",
 ];
 
 const SQL: &str = "

@@ -11,12 +11,13 @@ use tokio_postgres::types::Type;
 const MIGRATE: &str = "-- Not SQL: DATABASE_URL=<the owner's> giro migrate";
 
 /// As sql/grants.sql has them.
-const FUNCTIONS: [&str; 7] = [
+const FUNCTIONS: [&str; 8] = [
     "apply_transfers",
     "create_accounts",
     "expire_holds",
     "settled_seq",
     "seq_at",
+    "account_transfers",
     "metadata_matches",
     "flag_names",
 ];

@@ -49,7 +49,11 @@ pub enum Side {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Ledger,
-    Account(Option<Side>),
+    /// The transfers of an account; `fields`: of which more is asked than their side.
+    Account {
+        side: Option<Side>,
+        fields: bool,
+    },
     /// What resolved a hold: one transfer, by a unique index.
     Resolution(Option<Side>),
     /// Ids that an index found.
@@ -84,8 +88,14 @@ const IN_ORDER: &str = "t.seq > 0";
 /// By that index: the rows of a page lie next to each other in it.
 const LOOKUP: &str = "t.seq = p.seq AND t.seq > 0";
 
+/// By the key: what lists an account has just been there.
+const BY_KEY: &str = "true";
+
 /// Of the account on either side.
 const EITHER: &str = "(t.debit_account = $11 OR t.credit_account = $11)";
+
+/// Candidates that are looked at first, for each item asked for.
+const FEW: i64 = 10;
 
 /// Times of batches that ran at once differ from the order of their `seq` by less than this.
 const DISORDER: &str = "interval '1 second'";
@@ -112,28 +122,38 @@ impl Read for ListTransfers {
                 }
             }
         }
-        let candidates = candidates(self.limit, self.filters(source));
         let more = i64::from(self.limit) + 1;
+        let most = candidates(self.limit, self.filters(source));
+        // A function gives its candidates together: the first ones may do.
+        let few = if source.is_account() { most.min(FEW * more) } else { most };
         let reference = self.reference.as_ref().map(Reference::as_str);
         let metadata = self.metadata.as_ref().map(|metadata| Json(metadata.raw()));
         let (account, hold) = (self.account.map(|id| id.0), self.pending_id.map(|id| id.0));
         let Span { from: from_time, until: until_time } = self.times.map(|time| time.0);
-        let parameters: [&(dyn ToSql + Sync); 13] = [
-            &self.ledger,
-            &from,
-            &until,
-            &candidates,
-            &more,
-            &self.code,
-            &reference,
-            &metadata,
-            &from_time,
-            &until_time,
-            &account,
-            &hold,
-            &ids,
-        ];
-        let rows = reader.rows(&source.statement(self.order), &TYPES, &parameters).await?;
+        let statement = source.statement(self.order);
+        let read = async |candidates: i64| {
+            let parameters: [&(dyn ToSql + Sync); 13] = [
+                &self.ledger,
+                &from,
+                &until,
+                &candidates,
+                &more,
+                &self.code,
+                &reference,
+                &metadata,
+                &from_time,
+                &until_time,
+                &account,
+                &hold,
+                &ids,
+            ];
+            reader.rows(&statement, &TYPES, &parameters).await
+        };
+        let (mut candidates, mut rows) = (few, read(few).await?);
+        let place: Option<i64> = rows.last().map(|row| row.try_get("place")).transpose()?;
+        if few < most && place == Some(few) && rows.len() <= usize::from(self.limit) {
+            (candidates, rows) = (most, read(most).await?);
+        }
         if let Some(account) = self.account
             && rows.is_empty()
             && !exists(reader, self.ledger, account).await?
@@ -148,16 +168,22 @@ impl ListTransfers {
     fn source(&self) -> Source {
         match (self.pending_id, self.account) {
             (Some(_), _) => Source::Resolution(self.side),
-            (None, Some(_)) => Source::Account(self.side),
+            (None, Some(_)) => Source::Account { side: self.side, fields: self.fields() },
             (None, None) => Source::Ledger,
         }
     }
 
+    fn fields(&self) -> bool {
+        self.code.is_some() || self.reference.is_some() || self.metadata.is_some()
+    }
+
     /// Whether a candidate may be refused.
     fn filters(&self, source: Source) -> bool {
-        // Along an account, a range of times is a range of seq.
-        let times = source != Source::Account(self.side) && !self.times.is_open();
-        times || self.code.is_some() || self.reference.is_some() || self.metadata.is_some()
+        match source {
+            // A range of times is a range of seq.
+            Source::Account { side, fields } => side.is_some() || fields,
+            _ => self.fields() || !self.times.is_open(),
+        }
     }
 }
 
@@ -165,13 +191,7 @@ impl Source {
     fn statement(self, order: Order) -> String {
         let candidates = match self {
             Self::Ledger => branch("giro.transfers AS t", IN_ORDER, order),
-            Self::Account(Some(side)) => branch("giro.transfers AS t", side.condition(), order),
-            Self::Account(None) => format!(
-                "SELECT * FROM ({} UNION ALL {}) AS t ORDER BY t.seq {} LIMIT $4",
-                branch("giro.transfers AS t", Side::Debit.condition(), order),
-                branch("giro.transfers AS t", Side::Credit.condition(), order),
-                order.sql()
-            ),
+            Self::Account { side, fields } => of_account(side, fields, order),
             Self::Resolution(side) => {
                 let side = side.map_or(EITHER, Side::condition);
                 let condition = format!("t.pending_id = $12 AND ($11 IS NULL OR {side})");
@@ -181,11 +201,16 @@ impl Source {
         };
         let range = match self {
             Self::Ledger => range(&format!("$9 - {DISORDER}"), &format!("$10 + {DISORDER}")),
-            Self::Account(_) => range("$9", "$10"),
+            Self::Account { .. } => range("$9", "$10"),
             Self::Resolution(_) | Self::Ids => "SELECT $2 AS low, $3 AS high".into(),
         };
-        let page = paged("giro.transfers", TRANSFER, "seq", LOOKUP, order, &candidates);
+        let lookup = if self.is_account() { BY_KEY } else { LOOKUP };
+        let page = paged("giro.transfers", TRANSFER, "seq", lookup, order, &candidates);
         format!("WITH range AS MATERIALIZED ({range}) {page}")
+    }
+
+    fn is_account(self) -> bool {
+        matches!(self, Self::Account { .. })
     }
 }
 
@@ -196,6 +221,34 @@ impl Side {
             Self::Credit => "t.credit_account = $11",
         }
     }
+
+    /// In what giro.account_transfers returns.
+    fn listed(self) -> &'static str {
+        match self {
+            Self::Debit => "a.side = 'debit'",
+            Self::Credit => "a.side = 'credit'",
+        }
+    }
+}
+
+/// Candidates from the list of an account, looked up where a filter asks for more than their side.
+fn of_account(side: Option<Side>, fields: bool, order: Order) -> String {
+    let descending = order == Order::Descending;
+    let side = side.map_or("true", Side::listed);
+    let (fields, lookup) = match fields {
+        true => (
+            MATCHES,
+            "CROSS JOIN LATERAL (SELECT * FROM giro.transfers v
+                                  WHERE v.ledger = $1 AND v.id = a.id OFFSET 0) AS t",
+        ),
+        false => ("true", ""),
+    };
+    format!(
+        "SELECT a.seq, a.id, {side} AND {fields} AS matches
+           FROM range r
+          CROSS JOIN LATERAL giro.account_transfers($1, $11, r.low, r.high, {descending}, $4) AS a
+          {lookup}"
+    )
 }
 
 /// Candidates by one index.

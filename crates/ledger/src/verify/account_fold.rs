@@ -3,6 +3,7 @@
 
 use super::check::Check;
 use super::entry::{Account, Entry, History, Movement, Refused};
+use super::list::List;
 use super::report::{Finding, Findings};
 use super::totals::{Change, Limits, Totals};
 use super::values::Moment;
@@ -24,6 +25,7 @@ pub(super) struct AccountFold {
     /// Closing holds that are open.
     closings: i64,
     last: Option<(i64, Id, Moment)>,
+    list: List,
     /// The last movement has no row of history yet.
     owes_history: bool,
     refused: Vec<(i64, Refused)>,
@@ -102,6 +104,7 @@ impl AccountFold {
                 });
             }
         }
+        self.list.take(movement, &here, findings);
         if self.closings > 0 && !movement.only_releases {
             findings
                 .add(Check::ClosedAccountsRest, || here("applied while the account was closed"));
@@ -187,7 +190,7 @@ impl AccountFold {
     /// The last row of an account was taken: compares the fold with what is stored.
     pub(super) fn end(&mut self, findings: &mut Findings) {
         self.settle_history(findings);
-        let Self { key, row, totals, lost, movements, closings, last, refused, .. } =
+        let Self { key, row, totals, lost, movements, closings, last, list, refused, .. } =
             std::mem::take(self);
         let (Some((ledger, account)), Some(row)) = (key, row) else {
             return;
@@ -208,6 +211,7 @@ impl AccountFold {
                     .found(row.changed_at)
             });
         }
+        list.end(&row, |what| here(what.into()), findings);
         // An account may have been created closed; then nothing has ever moved it.
         if row.closed != (closings > 0) && !(row.closed && movements == 0) {
             findings.add(Check::ClosedAccountsRest, || {

@@ -1,6 +1,6 @@
 //! Every account with its movements in order, as one sorted stream.
 
-use super::entry::{Account, Entry, History, Movement, Refused};
+use super::entry::{Account, Entry, History, Link, Movement, Refused};
 use super::totals::{Change, Side};
 use super::values::{Moment, Stored};
 use crate::{AccountFlag, Id, TransferFlag};
@@ -19,25 +19,27 @@ const HISTORY: i16 = 7;
 /// First the account, then its movements by seq, each before its row of history. The account's id
 /// leads the sort key, because PostgreSQL abbreviates only the first column of one.
 pub(super) const SQL: &str = "
-SELECT account, ledger, seq, kind, flags, id, n1, n2, n3, n4, n5, counter, created_at, changed_at
+SELECT account, ledger, seq, kind, flags, id, n1, n2, n3, n4, n5, counter, created_at, changed_at,
+       link
   FROM (
     SELECT id AS account, ledger, -9223372036854775808 AS seq, 0::smallint AS kind,
            flag_bits AS flags, NULL::uuid AS id, debits_pending AS n1, debits_posted AS n2,
            credits_pending AS n3, credits_posted AS n4, overdraft_limit AS n5, version AS counter,
-           created_at, changed_at
+           created_at, changed_at, last_transfer AS link
       FROM giro.accounts
     UNION ALL
     SELECT s.account, t.ledger, t.seq, s.kind, t.flag_bits, t.id, t.amount, h.amount, NULL, NULL,
-           NULL, h.flag_bits, t.created_at, NULL
+           NULL, h.flag_bits, t.created_at, NULL, s.link
       FROM giro.transfers t
       LEFT JOIN giro.transfers h
         ON h.ledger = t.ledger AND h.id = t.pending_id AND h.flag_bits & 2 <> 0
-     CROSS JOIN LATERAL (VALUES (t.debit_account, 1::smallint),
-                                (t.credit_account, 2::smallint)) AS s (account, kind)
+     CROSS JOIN LATERAL (VALUES (t.debit_account, 1::smallint, t.debit_previous),
+                                (t.credit_account, 2::smallint, t.credit_previous)
+                        ) AS s (account, kind, link)
      WHERE s.account IS NOT NULL
     UNION ALL
     SELECT s.account, e.ledger, e.seq, s.kind, h.flag_bits, h.id, h.amount, NULL, NULL, NULL, NULL,
-           NULL, e.created_at, NULL
+           NULL, e.created_at, NULL, NULL
       FROM giro.expired_holds e
       JOIN giro.transfers h ON h.ledger = e.ledger AND h.id = e.id
      CROSS JOIN LATERAL (VALUES (h.debit_account, 3::smallint),
@@ -45,14 +47,14 @@ SELECT account, ledger, seq, kind, flags, id, n1, n2, n3, n4, n5, counter, creat
      WHERE s.account IS NOT NULL
     UNION ALL
     SELECT s.account, r.ledger, r.seq, s.kind, r.flag_bits, r.id, r.amount, NULL, NULL, NULL, NULL,
-           NULL, r.created_at, NULL
+           NULL, r.created_at, NULL, NULL
       FROM giro.rejections r
      CROSS JOIN LATERAL (VALUES (r.debit_account, 5::smallint),
                                 (r.credit_account, 6::smallint)) AS s (account, kind)
      WHERE s.account IS NOT NULL
     UNION ALL
     SELECT account, ledger, seq, 7::smallint, 0, NULL, debits_pending, debits_posted,
-           credits_pending, credits_posted, NULL, version, created_at, NULL
+           credits_pending, credits_posted, NULL, version, created_at, NULL, NULL
       FROM giro.balance_history
   ) AS entry
  ORDER BY account, ledger, seq, kind";
@@ -97,6 +99,7 @@ fn account(row: &Row) -> Result<Account, Error> {
         closed: has(AccountFlag::Closed),
         created_at: row.try_get(12)?,
         changed_at: row.try_get(13)?,
+        last_transfer: id(row, 14)?,
     })
 }
 
@@ -128,6 +131,10 @@ fn amount(row: &Row, column: usize) -> Result<Option<u128>, Error> {
     Ok(row.try_get::<_, Option<Stored>>(column)?.and_then(Stored::amount))
 }
 
+fn id(row: &Row, column: usize) -> Result<Option<Id>, Error> {
+    Ok(row.try_get::<_, Option<Uuid>>(column)?.map(Id))
+}
+
 fn movement(row: &Row, side: Side) -> Result<Movement, Error> {
     let flags = Flags(row.try_get(4)?);
     let hold = Flags(row.try_get::<_, Option<i64>>(11)?.unwrap_or(0) as i32);
@@ -149,6 +156,7 @@ fn movement(row: &Row, side: Side) -> Result<Movement, Error> {
         reopens: voids && hold.closes(side),
         only_releases: voids,
         at: row.try_get(12)?,
+        link: Some(Link { previous: id(row, 14)? }),
     })
 }
 
@@ -163,6 +171,7 @@ fn expiration(row: &Row, side: Side) -> Result<Movement, Error> {
         reopens: hold.closes(side),
         only_releases: true,
         at: row.try_get::<_, Moment>(12)?,
+        link: None,
     })
 }
 

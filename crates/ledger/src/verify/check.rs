@@ -45,6 +45,7 @@ checks! {
     OpenHoldsAgree "open_holds_agree" "holds" "A hold waits for its expiry exactly while it has one and is open.";
     DecisionsAreValid "decisions_are_valid" "decisions" "Every transfer, refusal and account has values that the ledger accepts.";
     ChainsAreWhole "chains_are_whole" "transfers" "A linked transfer is followed by the next one of its chain.";
+    ListsAreWhole "lists_are_whole" "transfers" "Every transfer names the one before it on each of its accounts, and every account its last.";
     RejectionsAreNotApplied "rejections_are_not_applied" "rejections" "A refused transfer has moved nothing.";
     BatchesAgree "batches_agree" "batches" "The totals of every batch are those of what it has decided.";
 }

@@ -25,6 +25,7 @@ pub(super) struct Account {
     pub(super) closed: bool,
     pub(super) created_at: Moment,
     pub(super) changed_at: Moment,
+    pub(super) last_transfer: Option<Id>,
 }
 
 /// One side of a transfer, or of a hold that expired.
@@ -39,6 +40,14 @@ pub(super) struct Movement {
     /// Voids and expirations: what a closed account still takes.
     pub(super) only_releases: bool,
     pub(super) at: Moment,
+    /// Of a transfer.
+    pub(super) link: Option<Link>,
+}
+
+/// What a transfer names as the one before it on the account.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) previous: Option<Id>,
 }
 
 /// One side of a refused transfer.
