@@ -3,8 +3,10 @@
 use crate::config::Config;
 use crate::descriptors;
 use crate::http::serve::{ConnectionLimits, Stage, listen, serve};
-use crate::http::{self, Accounts, Api, BodyBudget, DryRuns, Intake, Resource, Transfers, admin};
-use crate::metrics::Metrics;
+use crate::http::{
+    self, Accounts, Api, BodyBudget, DryRuns, Intake, Resource, Routes, Transfers, admin,
+};
+use crate::metrics::{Metrics, Outcomes};
 use giro_batcher::Batcher;
 use giro_ledger::{ConnectError, Expiry, Readers};
 use health::{greet, readiness, sample};
@@ -151,7 +153,7 @@ impl App {
         let bodies =
             BodyBudget::new(config.queue.max_bytes.as_u64() as usize, limits.bulk_body_bytes);
         let dry_runs = DryRuns::new(readers.clone(), patience + config.watchdog());
-        let api = http::router(Api {
+        let api = Routes::new(Api {
             transfers: intake(&transfers, limits, &bodies, Some(dry_runs), &metrics.transfers),
             accounts: intake(&accounts, limits, &bodies, None, &metrics.accounts),
             readers,
@@ -270,6 +272,6 @@ fn intake<R: Resource>(
         limits,
         bodies: bodies.clone(),
         dry_runs,
-        outcomes: outcomes.clone(),
+        outcomes: Outcomes::new(outcomes),
     })
 }

@@ -3,8 +3,10 @@ use giro_batcher::Pressure;
 use giro_ledger::Load;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry,
 };
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What the server itself tells Prometheus. Each field's first sentence is its help text.
@@ -146,11 +148,56 @@ impl Metrics {
         self.oldest_snapshot.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 
-    pub(crate) fn answered(&self, route: &str, status: u16, seconds: f64) {
+    /// Those of the requests for one route.
+    pub(crate) fn of_route<'a>(&self, route: &'a str) -> RouteMetrics<'a> {
+        RouteMetrics {
+            route,
+            requests: self.http_requests.clone(),
+            ok: OnceLock::new(),
+            seconds: self.http_request_seconds.with_label_values(&[route]),
+        }
+    }
+}
+
+/// What is told of the requests for one route. Who keeps it looks up no label but those of failures.
+pub(crate) struct RouteMetrics<'a> {
+    pub(crate) route: &'a str,
+    requests: IntCounterVec,
+    ok: OnceLock<IntCounter>,
+    seconds: Histogram,
+}
+
+impl RouteMetrics<'_> {
+    pub(crate) fn answered(&self, status: u16, seconds: f64) {
         let mut digits = [0; 3];
-        let status = three_digits(status, &mut digits);
-        self.http_requests.with_label_values(&[route, status]).inc();
-        self.http_request_seconds.with_label_values(&[route]).observe(seconds);
+        let label = three_digits(status, &mut digits);
+        let counter = || self.requests.with_label_values(&[self.route, label]);
+        match status {
+            200 => self.ok.get_or_init(counter).inc(),
+            _ => counter().inc(),
+        }
+        self.seconds.observe(seconds);
+    }
+}
+
+/// Items answered, by outcome and reason.
+pub(crate) struct Outcomes {
+    all: IntCounterVec,
+    /// Looked up once: most are.
+    applied: IntCounter,
+}
+
+impl Outcomes {
+    pub(crate) fn new(all: &IntCounterVec) -> Self {
+        let applied = all.with_label_values(&[Outcome::Applied.label(), ""]);
+        Self { all: all.clone(), applied }
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome, reason: &str, items: usize) {
+        match outcome {
+            Outcome::Applied => self.applied.inc_by(items as u64),
+            _ => self.all.with_label_values(&[outcome.label(), reason]).inc_by(items as u64),
+        }
     }
 }
 

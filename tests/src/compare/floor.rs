@@ -28,11 +28,16 @@ struct Table {
 
 const TABLES: [Table; 1] = [Table {
     name: "decisions",
-    columns: "seq, created_at, ledger, code, flags, id, debit_account, credit_account, amount",
-    select: "seq, now(), 1, 1, 0, id, debit, credit, amount",
+    columns: "seq, created_at, ledger, code, flags, id, debit_account, credit_account, amount,
+              debit_previous, credit_previous",
+    // Any id is as long as that of the transfer before.
+    select: "seq, now(), 1, 1, 0, id, debit, credit, amount, id, id",
     rows: 1,
     copy: |Row { seq, id, debit, credit, amount }, text| {
-        let _ = writeln!(text, "{seq}\tnow\t1\t1\t0\t{id}\t{debit}\t{credit}\t{amount}");
+        let _ = writeln!(
+            text,
+            "{seq}\tnow\t1\t1\t0\t{id}\t{debit}\t{credit}\t{amount}\t{id}\t{id}"
+        );
     },
 }];
 

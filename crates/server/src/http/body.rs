@@ -1,9 +1,7 @@
 //! From bytes to values: what is read, for how long, and how a fault is named.
 
-use super::client_key::ClientKey;
 use super::problem::Problem;
 use axum::body::Body;
-use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use bytes::{Bytes, BytesMut};
 use giro_batcher::SubmitError;
@@ -19,7 +17,8 @@ use tokio::time::timeout;
 mod budget;
 
 pub(crate) use budget::BodyBudget;
-use budget::{NoRoom, Share};
+use budget::NoRoom;
+pub(super) use budget::Share;
 
 /// A body, and its place in the budget.
 pub(super) struct Held {
@@ -38,13 +37,12 @@ impl std::ops::Deref for Held {
 
 /// Reads a JSON body: of the right type, of a bounded size, in a bounded time.
 pub(super) async fn read(
-    head: &Parts,
+    headers: &HeaderMap,
     body: Body,
     max_bytes: usize,
     max_time: Duration,
-    budget: &BodyBudget,
+    share: Share,
 ) -> Result<Held, Problem> {
-    let headers = &head.headers;
     if !is_json(headers) {
         return Err(not_json());
     }
@@ -56,7 +54,6 @@ pub(super) async fn read(
     if declared.and_then(|text| text.parse::<usize>().ok()).is_some_and(|len| len > max_bytes) {
         return Err(too_large(max_bytes));
     }
-    let share = budget.share(ClientKey::in_extensions(&head.extensions));
     match timeout(max_time, gather(Limited::new(body, max_bytes), share)).await {
         Ok(Ok(held)) => Ok(held),
         Ok(Err(Unread::Shed(problem))) => Err(problem),

@@ -2,6 +2,7 @@
 //! and a lane, so that one index decides between it and the transfer, wherever both are sent.
 
 use super::answer::AppliedItem;
+use super::client_key::ClientKey;
 use super::problem::Problem;
 use super::read::{id_in, ledger_in};
 use super::resource::Transfers;
@@ -40,7 +41,8 @@ impl Cancels {
         path: Result<Path<String>, PathRejection>,
         head: &Parts,
     ) -> Result<Response, Problem> {
-        let caller = self.intake.caller(head, false)?;
+        let client = ClientKey::in_extensions(&head.extensions);
+        let caller = self.intake.caller(head, client, false)?;
         let (id, ledger) = (id_in(path)?, ledger_in(&head.uri)?);
         let cancel = vec![Transfer::cancel(ledger, id)];
         let verdicts = self.intake.judge(cancel, None, &caller).await;

@@ -1,31 +1,42 @@
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RouteMetrics};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderName, HeaderValue};
 use axum::middleware::Next;
 use axum::response::Response;
 use std::collections::hash_map::RandomState;
+use std::future::Future;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::OnceLock;
+use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Counts and times every request, gives it an id, and logs what went wrong on our side.
-pub(super) async fn observe(
-    State(metrics): State<Metrics>,
+/// Observes the requests of a router.
+pub(super) async fn by_path(
+    State(metrics): State<Arc<Metrics>>,
     request: Request,
     next: Next,
 ) -> Response {
-    let started = Instant::now();
-    let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
     let route = path.as_ref().map_or("(none)", MatchedPath::as_str);
+    observe(&metrics.of_route(route), request, |request| next.run(request)).await
+}
+
+/// Counts and times a request, gives it an id, and logs what went wrong on our side.
+pub(super) async fn observe<F: Future<Output = Response>>(
+    metrics: &RouteMetrics<'_>,
+    request: Request,
+    answer: impl FnOnce(Request) -> F,
+) -> Response {
+    let started = Instant::now();
+    let method = request.method().clone();
     let id = request_id(&request);
-    let mut response = next.run(request).await;
+    let mut response = answer(request).await;
     let status = response.status();
-    metrics.answered(route, status.as_u16(), started.elapsed().as_secs_f64());
-    let shown = id.to_str().unwrap_or_default();
+    metrics.answered(status.as_u16(), started.elapsed().as_secs_f64());
+    let (route, shown) = (metrics.route, id.to_str().unwrap_or_default());
     if status.as_u16() == 504 {
         tracing::warn!(request_id = shown, %method, route, status = 504, "result unknown");
     } else {
@@ -34,6 +45,9 @@ pub(super) async fn observe(
     response.headers_mut().insert(REQUEST_ID, id);
     response
 }
+
+/// Of an id of ours: 8 digits, a hyphen, and at most 16 digits.
+const ID_BYTES_MAX: usize = 8 + 1 + 16;
 
 /// Tells this process from others and from itself before a restart.
 fn process() -> &'static u32 {
@@ -51,6 +65,12 @@ fn request_id(request: &Request) -> HeaderValue {
         return id.clone();
     }
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let text = format!("{:08x}-{number:x}", *process());
-    HeaderValue::from_str(&text).unwrap_or(HeaderValue::from_static("none"))
+    let mut text = [0; ID_BYTES_MAX];
+    let mut rest = &mut text[..];
+    let written = write!(rest, "{:08x}-{number:x}", *process());
+    let left = rest.len();
+    written
+        .ok()
+        .and_then(|()| HeaderValue::from_bytes(&text[..ID_BYTES_MAX - left]).ok())
+        .unwrap_or(HeaderValue::from_static("none"))
 }

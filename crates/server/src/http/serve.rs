@@ -3,10 +3,14 @@
 //! HTTP/1.1 and HTTP/2 with prior knowledge, on the same listener. `axum::serve` has no time-out at all:
 //! half a header would hold a connection forever.
 
+use super::client_key::ClientKey;
 use axum::Router;
+use axum::extract::Request;
 use axum::http::HeaderName;
+use axum::response::Response;
 use connection::Shared;
 use prometheus::IntGauge;
+use std::future::Future;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -14,6 +18,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep, timeout};
+use tower::ServiceExt;
 
 mod activity;
 mod connection;
@@ -22,6 +27,20 @@ mod frames;
 pub use frames::follow;
 mod reply;
 mod watched;
+
+/// What answers the requests of one listener.
+pub(crate) trait Answers: Send + Sync + 'static {
+    /// Answers a request of this client.
+    fn answer(&self, request: Request, client: ClientKey) -> impl Future<Output = Response> + Send;
+}
+
+impl Answers for Router {
+    async fn answer(&self, mut request: Request, client: ClientKey) -> Response {
+        request.extensions_mut().insert(client);
+        let Ok(response) = self.clone().oneshot(request).await;
+        response
+    }
+}
 
 /// What bounds the connections of one listener.
 #[derive(Clone)]
@@ -85,13 +104,13 @@ pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// when the last is closed.
 pub(crate) async fn serve(
     listener: TcpListener,
-    router: Router,
+    answers: impl Answers,
     limits: ConnectionLimits,
     mut stop: watch::Receiver<Stage>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let all = u32::try_from(limits.connections).unwrap_or(u32::MAX);
-    let shared = Arc::new(Shared::new(router, limits, stop.clone()));
+    let shared = Arc::new(Shared::new(answers, limits, stop.clone()));
     loop {
         let accepted = tokio::select! {
             biased;

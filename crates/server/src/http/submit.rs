@@ -9,6 +9,7 @@ use super::dry_run::DryRuns;
 use super::problem::Problem;
 use super::query::Parameters;
 use super::resource::{Applied, Item, Resource};
+use crate::metrics::Outcomes;
 use crate::outcome::Outcome;
 use axum::Json;
 use axum::body::Body;
@@ -18,7 +19,6 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::{IntoResponse, Response};
 use giro_batcher::{Answer as Judgement, Batcher, Claim, Client, Size, TicketError};
 use giro_ledger::{FieldError, Id, Reason, Verdict};
-use prometheus::IntCounterVec;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -51,7 +51,7 @@ pub(crate) struct Intake<R: Resource> {
     /// For a resource that has them.
     pub(crate) dry_runs: Option<DryRuns>,
     /// Items answered, by outcome and reason; not those of dry runs.
-    pub(crate) outcomes: IntCounterVec,
+    pub(crate) outcomes: Outcomes,
 }
 
 /// `POST /transfer`, `POST /account`
@@ -59,7 +59,8 @@ pub(super) async fn one<R: Resource>(
     State(intake): State<Arc<Intake<R>>>,
     request: Request,
 ) -> Response {
-    intake.one(request).await.unwrap_or_else(|problem| intake.failed(problem, 1))
+    let client = ClientKey::in_extensions(request.extensions());
+    intake.one(request, client).await
 }
 
 /// `POST /transfers`, `POST /accounts`: admitted all or none, answered by position.
@@ -67,18 +68,31 @@ pub(super) async fn many<R: Resource>(
     State(intake): State<Arc<Intake<R>>>,
     request: Request,
 ) -> Response {
-    let mut items = 1;
-    let response = intake.many(request, &mut items).await;
-    response.unwrap_or_else(|problem| intake.failed(problem, items))
+    let client = ClientKey::in_extensions(request.extensions());
+    intake.many(request, client).await
 }
 
 impl<R: Resource> Intake<R> {
-    async fn one(&self, request: Request) -> Result<Response, Problem> {
+    /// Answers a request with one item.
+    pub(super) async fn one(&self, request: Request, client: ClientKey) -> Response {
+        let response = self.judge_one(request, client).await;
+        response.unwrap_or_else(|problem| self.failed(problem, 1))
+    }
+
+    /// Answers a request with an array of items.
+    pub(super) async fn many(&self, request: Request, client: ClientKey) -> Response {
+        let mut items = 1;
+        let response = self.judge_many(request, client, &mut items).await;
+        response.unwrap_or_else(|problem| self.failed(problem, items))
+    }
+
+    async fn judge_one(&self, request: Request, client: ClientKey) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let dry_run = self.dry_run(&head.uri)?;
-        let caller = self.caller(&head, dry_run.is_some())?;
+        let caller = self.caller(&head, client, dry_run.is_some())?;
         let key = idempotency_key(&head.headers)?;
-        let body = self.read(&head, body, self.limits.body_bytes).await?;
+        let body = self.read(&head, body, client, self.limits.body_bytes).await?;
+        drop(head);
         let item = one_in::<R>(&body, key)?;
         drop(body);
         let id = R::id(&item);
@@ -100,14 +114,20 @@ impl<R: Resource> Intake<R> {
         }
     }
 
-    async fn many(&self, request: Request, items: &mut usize) -> Result<Response, Problem> {
+    async fn judge_many(
+        &self,
+        request: Request,
+        client: ClientKey,
+        items: &mut usize,
+    ) -> Result<Response, Problem> {
         let (head, body) = request.into_parts();
         let dry_run = self.dry_run(&head.uri)?;
-        let caller = self.caller(&head, dry_run.is_some())?;
+        let caller = self.caller(&head, client, dry_run.is_some())?;
         if idempotency_key(&head.headers)?.is_some() {
             return Err(key_for_many());
         }
-        let body = self.read(&head, body, self.limits.bulk_body_bytes).await?;
+        let body = self.read(&head, body, client, self.limits.bulk_body_bytes).await?;
+        drop(head);
         let batch = many_in::<R>(&body, self.limits.items, items)?;
         drop(body);
         let verdicts = self.judge(batch, dry_run, &caller).await?;
@@ -174,6 +194,9 @@ impl<R: Resource> Intake<R> {
 
     /// Nothing unless the request is only to be judged.
     fn dry_run(&self, uri: &Uri) -> Result<Option<&DryRuns>, Problem> {
+        if uri.query().is_none() {
+            return Ok(None);
+        }
         let mut parameters = Parameters::of(uri)?;
         let wanted = match &self.dry_runs {
             Some(dry_runs) => parameters.flag("dry_run")?.then_some(dry_runs),
@@ -185,19 +208,30 @@ impl<R: Resource> Intake<R> {
 
     /// Who asks, and until when. A request that would be refused for lack of room is refused now: its
     /// body need not be read for that.
-    pub(super) fn caller(&self, head: &Parts, in_dry_run: bool) -> Result<Caller, Problem> {
+    pub(super) fn caller(
+        &self,
+        head: &Parts,
+        client: ClientKey,
+        in_dry_run: bool,
+    ) -> Result<Caller, Problem> {
         let RequestLimits { timeout, timeout_max, .. } = self.limits;
         let deadline = deadline(&head.headers, timeout, timeout_max)?;
-        let client = Client(ClientKey::in_extensions(&head.extensions).0);
-        let caller = Caller { client, deadline };
+        let caller = Caller { client: Client(client.0), deadline };
         if !in_dry_run {
             self.batcher.check(&caller.claim(Size { items: 1, bytes: 0 }))?;
         }
         Ok(caller)
     }
 
-    async fn read(&self, head: &Parts, body: Body, max_bytes: usize) -> Result<Held, Problem> {
-        body::read(head, body, max_bytes, self.limits.body_timeout, &self.bodies).await
+    async fn read(
+        &self,
+        head: &Parts,
+        body: Body,
+        client: ClientKey,
+        max_bytes: usize,
+    ) -> Result<Held, Problem> {
+        let share = self.bodies.share(client);
+        body::read(&head.headers, body, max_bytes, self.limits.body_timeout, share).await
     }
 
     pub(super) fn failed(&self, problem: Problem, items: usize) -> Response {
@@ -210,7 +244,7 @@ impl<R: Resource> Intake<R> {
     }
 
     pub(super) fn count(&self, outcome: Outcome, reason: &str, items: usize) {
-        self.outcomes.with_label_values(&[outcome.label(), reason]).inc_by(items as u64);
+        self.outcomes.count(outcome, reason, items);
     }
 }
 

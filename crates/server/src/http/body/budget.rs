@@ -29,7 +29,7 @@ struct Room {
 }
 
 /// What one body has taken of the budget; given back when it is dropped.
-pub(super) struct Share {
+pub(crate) struct Share {
     budget: BodyBudget,
     client: ClientKey,
     bytes: usize,
@@ -52,7 +52,7 @@ impl BodyBudget {
     }
 
     /// A share of nothing, to grow as bytes arrive.
-    pub(super) fn share(&self, client: ClientKey) -> Share {
+    pub(crate) fn share(&self, client: ClientKey) -> Share {
         Share { budget: self.clone(), client, bytes: 0 }
     }
 

@@ -1,10 +1,9 @@
 use super::activity::{Activity, Exchange, Overdue};
 use super::reply::Reply;
 use super::watched::Watched;
-use super::{ConnectionLimits, LAST_CALLS_MAX, Stage};
+use super::{Answers, ConnectionLimits, LAST_CALLS_MAX, Stage};
 use crate::http::client_key::ClientKey;
 use crate::http::problem::Problem;
-use axum::Router;
 use axum::body::Body;
 use axum::http::header::{CONNECTION, TRANSFER_ENCODING};
 use axum::http::{HeaderValue, Request, Response, Version};
@@ -23,7 +22,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{MissedTickBehavior, interval, sleep};
-use tower::ServiceExt;
 
 /// Bytes of a request's header, at most, and of what is read ahead in HTTP/1.
 const HEADER_BYTES_MAX: usize = 16 * 1024;
@@ -42,8 +40,8 @@ const EARLY_RESETS_MAX: usize = 32;
 const FAULTY_RESETS_MAX: usize = 64;
 
 /// What the connections of a listener have in common.
-pub(super) struct Shared {
-    router: Router,
+pub(super) struct Shared<A> {
+    answers: A,
     limits: ConnectionLimits,
     protocols: auto::Builder<TokioExecutor>,
     /// Connections that are open.
@@ -53,15 +51,11 @@ pub(super) struct Shared {
     stop: watch::Receiver<Stage>,
 }
 
-impl Shared {
-    pub(super) fn new(
-        router: Router,
-        limits: ConnectionLimits,
-        stop: watch::Receiver<Stage>,
-    ) -> Self {
+impl<A: Answers> Shared<A> {
+    pub(super) fn new(answers: A, limits: ConnectionLimits, stop: watch::Receiver<Stage>) -> Self {
         let protocols = protocols(&limits);
         let requests = Arc::new(Semaphore::new(limits.requests.min(Semaphore::MAX_PERMITS)));
-        Self { router, limits, protocols, open: AtomicUsize::new(0), requests, stop }
+        Self { answers, limits, protocols, open: AtomicUsize::new(0), requests, stop }
     }
 
     /// Serves a connection until its client leaves, is too slow, or the server stops.
@@ -108,21 +102,17 @@ impl Shared {
 
     async fn answer(
         &self,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         peer: IpAddr,
         exchange: Exchange,
     ) -> Response<Reply> {
         let client = ClientKey::of(peer, request.headers(), self.limits.client_header.as_ref());
-        request.extensions_mut().insert(client);
         let is_http1 = request.version() < Version::HTTP_2;
         // Beside a Content-Length, which hyper then drops, proxies in front may disagree with us on where
         // the request ends: what follows it is not taken for a request.
         let is_ambiguous = request.headers().contains_key(TRANSFER_ENCODING);
         let mut response = match exchange.has_place() {
-            true => {
-                let Ok(response) = self.router.clone().oneshot(request.map(Body::new)).await;
-                response
-            }
+            true => self.answers.answer(request.map(Body::new), client).await,
             false => Problem::from(SubmitError::QueueFull).and_close().into_response(),
         };
         if !is_http1 {
@@ -176,17 +166,17 @@ fn protocols(limits: &ConnectionLimits) -> auto::Builder<TokioExecutor> {
 }
 
 /// Counts a connection as open while it lives.
-struct Open(Arc<Shared>);
+struct Open<A>(Arc<Shared<A>>);
 
-impl Open {
-    fn new(shared: &Arc<Shared>) -> Self {
+impl<A> Open<A> {
+    fn new(shared: &Arc<Shared<A>>) -> Self {
         shared.open.fetch_add(1, Ordering::Relaxed);
         shared.limits.open.iter().for_each(IntGauge::inc);
         Self(shared.clone())
     }
 }
 
-impl Drop for Open {
+impl<A> Drop for Open<A> {
     fn drop(&mut self) {
         self.0.open.fetch_sub(1, Ordering::Relaxed);
         self.0.limits.open.iter().for_each(IntGauge::dec);
