@@ -34,10 +34,8 @@ const TABLES: [Table; 1] = [Table {
     select: "seq, now(), 1, 1, 0, id, debit, credit, amount, id, id",
     rows: 1,
     copy: |Row { seq, id, debit, credit, amount }, text| {
-        let _ = writeln!(
-            text,
-            "{seq}\tnow\t1\t1\t0\t{id}\t{debit}\t{credit}\t{amount}\t{id}\t{id}"
-        );
+        let _ =
+            writeln!(text, "{seq}\tnow\t1\t1\t0\t{id}\t{debit}\t{credit}\t{amount}\t{id}\t{id}");
     },
 }];
 
