@@ -5,16 +5,19 @@ use crate::Lane;
 use crate::batcher::{Answer, Entry, Shared, give_back, put_together, take_apart};
 use crate::engine::{Action, Failure, Sending, Waiting};
 use crate::mutant::{self, Mutant};
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
-use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) struct Driver<R, O, L: Lane<R, O>> {
     shared: Arc<Shared<R, O>>,
     lanes: Vec<Arc<L>>,
     sessions: Vec<Option<Arc<L::Session>>>,
-    /// Dropped with this: then the batches in flight end, and their callers are told "unknown".
-    tasks: JoinSet<Report<R, O, L::Session>>,
+    /// Run within the driver's own task: another would have to be woken for each batch, and to wake this one. A
+    /// panic in one is a bug that leaves callers deaf: it ends the driver as well. Dropped with this: then the
+    /// batches in flight end, and their callers are told "unknown".
+    tasks: FuturesUnordered<BoxFuture<'static, Report<R, O, L::Session>>>,
 }
 
 /// What became of an action.
@@ -45,14 +48,7 @@ where
             }
         };
         tokio::select! {
-            report = driver.tasks.join_next(), if !driver.tasks.is_empty() => {
-                // A panic of a task is a bug that leaves callers deaf: it ends the driver as well.
-                let report = report.expect("there are tasks").expect("a task of a batch panicked");
-                driver.take(report);
-                while let Some(report) = driver.tasks.try_join_next() {
-                    driver.take(report.expect("a task of a batch panicked"));
-                }
-            }
+            Some(report) = driver.tasks.next() => driver.take(report),
             () = woken => {}
             () = wait => {}
         }
@@ -67,7 +63,7 @@ where
 {
     pub(crate) fn new(shared: Arc<Shared<R, O>>, lanes: Vec<Arc<L>>) -> Self {
         let sessions = lanes.iter().map(|_| None).collect();
-        Self { shared, lanes, sessions, tasks: JoinSet::new() }
+        Self { shared, lanes, sessions, tasks: FuturesUnordered::new() }
     }
 
     /// Does what is to be done now. Returns when to look again, and whether that was all.
@@ -89,9 +85,9 @@ where
         match action {
             Action::Connect { lane } => {
                 let opener = self.lanes[lane].clone();
-                self.tasks.spawn(async move {
+                self.tasks.push(Box::pin(async move {
                     Report::Connected { lane, session: opener.connect().await }
-                });
+                }));
             }
             Action::Disconnect { lane } => {
                 if let Some(session) = self.sessions[lane].take() {
@@ -112,7 +108,7 @@ where
         let metrics = self.shared.metrics.clone();
         let lane = self.lanes[lane].clone();
         let watchdog = self.shared.limits.watchdog;
-        self.tasks.spawn(async move {
+        self.tasks.push(Box::pin(async move {
             let in_flight = metrics.dispatched(&members);
             let (requests, callers) = take_apart(members);
             let sent = tokio::select! {
@@ -144,7 +140,7 @@ where
                     Report::Failed { batch, members: put_together(requests, callers), failure }
                 }
             }
-        });
+        }));
     }
 
     fn take(&mut self, report: Report<R, O, L::Session>) {
@@ -155,10 +151,10 @@ where
                 let session = Arc::new(session);
                 self.sessions[lane] = Some(session.clone());
                 let watched = self.lanes[lane].clone();
-                self.tasks.spawn(async move {
+                self.tasks.push(Box::pin(async move {
                     watched.ended(&session).await;
                     Report::Ended { lane, session }
-                });
+                }));
                 shared.engine().connected(lane);
             }
             Report::Connected { lane, session: None } => shared.engine().connect_failed(now, lane),

@@ -7,6 +7,8 @@ use std::borrow::Cow;
 pub(crate) fn text_or_number(raw: &RawValue) -> Option<Cow<'_, str>> {
     let text = raw.get();
     match text.as_bytes().first()? {
+        // Nearly always there is nothing to unescape.
+        b'"' if !text.contains('\\') => Some(Cow::Borrowed(&text[1..text.len() - 1])),
         b'"' => serde_json::from_str(text).ok(),
         b'0'..=b'9' => Some(Cow::Borrowed(text)),
         _ => None,

@@ -323,7 +323,7 @@ impl TransferRecord {
 
 /// 64-bit integers are strings, as in proto3's JSON: JavaScript's numbers cannot hold them.
 pub(crate) fn decimal<S: Serializer>(value: &i64, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
+    serializer.serialize_str(itoa::Buffer::new().format(*value))
 }
 
 /// Microseconds, as PostgreSQL keeps them.

@@ -4,6 +4,7 @@ use crate::telemetry;
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use tokio::runtime::{Builder, Runtime};
 
 /// A batching transaction server for PostgreSQL.
 #[derive(Parser)]
@@ -68,7 +69,7 @@ pub fn run() -> ExitCode {
         Err(error) => return fail(&error, failure),
     };
     telemetry::start(&settings.log);
-    let runtime = match tokio::runtime::Runtime::new() {
+    let runtime = match runtime(&cli.command) {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error, failure),
     };
@@ -88,6 +89,18 @@ pub fn run() -> ExitCode {
     // A look-up or a file read that hangs must not hold up the exit.
     runtime.shutdown_background();
     ended.unwrap_or_else(|error| fail(&*error, failure))
+}
+
+/// A server leaves half of the processors to PostgreSQL or to its callers: with more threads than it keeps busy,
+/// each request wakes one that finds nothing to do. The variable is tokio's own.
+fn runtime(command: &Command) -> std::io::Result<Runtime> {
+    let mut builder = Builder::new_multi_thread();
+    let serves = matches!(command, Command::Dev(_) | Command::Serve);
+    if serves && std::env::var_os("TOKIO_WORKER_THREADS").is_none() {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        builder.worker_threads((processors / 2).max(1));
+    }
+    builder.enable_all().build()
 }
 
 fn fail(error: &dyn std::fmt::Display, code: ExitCode) -> ExitCode {

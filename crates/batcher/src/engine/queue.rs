@@ -1,5 +1,5 @@
 use super::{Claim, Size};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use tokio::time::Instant;
 
 /// A request in the queue, and later in a batch.
@@ -17,13 +17,13 @@ pub(super) struct Queue<T> {
     next: u64,
     held: Size,
     /// By client; only of those who hold some.
-    by_client: HashMap<u64, Size>,
+    by_client: BTreeMap<u64, Size>,
 }
 
 impl<T> Queue<T> {
     pub(super) fn new() -> Self {
         let held = Size { items: 0, bytes: 0 };
-        Self { entries: BTreeMap::new(), next: 0, held, by_client: HashMap::new() }
+        Self { entries: BTreeMap::new(), next: 0, held, by_client: BTreeMap::new() }
     }
 
     /// Returns the admission number.

@@ -1,9 +1,32 @@
 use super::openapi;
+use super::problem::Problem;
 use super::resource::{Applied, Item, Resource};
 use crate::outcome::Outcome;
+use axum::body::Body;
+use axum::http::HeaderValue;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use giro_ledger::{Id, Reason, Verdict};
 use serde::Serialize;
 use utoipa::ToSchema;
+
+/// Bytes of one item, usually at most.
+const ITEM_BYTES: usize = 320;
+
+/// A reply with what became of `items` items. Written at once: `axum::Json` goes through a `Writer` that checks
+/// for room at every comma.
+pub(super) fn reply(answer: &impl Serialize, items: usize) -> Response {
+    let mut body = Vec::with_capacity(items * ITEM_BYTES);
+    match serde_json::to_writer(&mut body, answer) {
+        Ok(()) => {
+            let mut response = Response::new(Body::from(body));
+            let json = HeaderValue::from_static("application/json");
+            response.headers_mut().insert(CONTENT_TYPE, json);
+            response
+        }
+        Err(_) => Problem::unknown("the outcome could not be written").into_response(),
+    }
+}
 
 /// One item that was judged, or would have been.
 #[derive(Serialize)]

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 /// A client, as far as shares go: a hash of its address, or of the header that a proxy names it by. Two
 /// clients with the same key share one share. Differs from process to process, so nobody can aim.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ClientKey(pub(crate) u64);
 
 #[derive(Hash)]

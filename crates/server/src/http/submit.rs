@@ -1,7 +1,7 @@
 //! POST: parse, submit, wait, respond. The handler may be dropped at any await when its client
 //! leaves; it holds nothing but a ticket, which gives its place back.
 
-use super::answer::Answer;
+use super::answer::{Answer, reply};
 use super::body::{self, BodyBudget, Held, Object};
 use super::client_key::ClientKey;
 use super::deadline::deadline;
@@ -11,7 +11,6 @@ use super::query::Parameters;
 use super::resource::{Applied, Item, Resource};
 use crate::metrics::Outcomes;
 use crate::outcome::Outcome;
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
@@ -105,7 +104,7 @@ impl<R: Resource> Intake<R> {
             Verdict::Applied { .. } => {
                 self.count(Outcome::Applied, "", usize::from(dry_run.is_none()));
                 let answer = Answer::new::<R>((item, verdict), dry_run.is_some());
-                Ok(Json(answer).into_response())
+                Ok(reply(&answer, 1))
             }
             Verdict::Rejected { replayed, reason } => {
                 let problem = Problem::rejected(id, reason, replayed);
@@ -139,7 +138,7 @@ impl<R: Resource> Intake<R> {
             let refused = refused.map(count).count();
             self.count(Outcome::Applied, "", answers.len() - refused);
         }
-        Ok(Json(answers).into_response())
+        Ok(reply(&answers, answers.len()))
     }
 
     /// Through the queue and a lane, or beside them.

@@ -1,7 +1,7 @@
 //! Room for bodies, shared fairly by those who send them.
 
 use crate::http::client_key::ClientKey;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How much of what is free one client may hold: four times as much. Alone it can fill 80 %, two can fill
@@ -25,7 +25,7 @@ struct Budget {
 struct Room {
     free: usize,
     /// Nobody is kept who holds nothing.
-    held: HashMap<ClientKey, usize>,
+    held: BTreeMap<ClientKey, usize>,
 }
 
 /// What one body has taken of the budget; given back when it is dropped.
@@ -47,7 +47,7 @@ pub(super) enum NoRoom {
 impl BodyBudget {
     /// `bytes` for all, of which a client may hold `one` without regard to its share.
     pub(crate) fn new(bytes: usize, one: usize) -> Self {
-        let room = Mutex::new(Room { free: bytes, held: HashMap::new() });
+        let room = Mutex::new(Room { free: bytes, held: BTreeMap::new() });
         Self(Arc::new(Budget { one, room }))
     }
 
