@@ -53,20 +53,20 @@ BEGIN
                                        WHERE s.ledger = ledger AND s.id = account));
         -- A row of the walk names the next one; its first names the beginning.
         RETURN QUERY
-            WITH RECURSIVE walk (seq, id, debits, previous, place) AS (
+            WITH RECURSIVE walk (seq, id, credits, previous, place) AS (
                 SELECT 9223372036854775807, NULL::uuid, NULL::boolean, start, 0::bigint
                 UNION ALL
-                SELECT d.seq, d.id, d.debits, d.previous,
+                SELECT d.seq, d.id, d.credits, d.previous,
                        CASE WHEN d.seq < seq_until THEN w.place + 1 ELSE 0 END
                   FROM walk w
                  CROSS JOIN LATERAL (
-                       SELECT d.seq, d.id, d.debit_account = account AS debits,
+                       SELECT d.seq, d.id, d.credit_account = account AS credits,
                               CASE WHEN d.debit_account = account THEN d.debit_previous
                                    ELSE d.credit_previous END AS previous
                          FROM giro.decisions d
                         WHERE d.ledger = ledger AND d.id = w.previous OFFSET 0) AS d
                  WHERE w.seq > low AND (w.place < remaining OR NOT descending))
-            SELECT w.seq, w.id, CASE WHEN w.debits THEN 'debit' ELSE 'credit' END
+            SELECT w.seq, w.id, (ARRAY['debit', 'credit'])[1 + w.credits::int]
               FROM walk w
              WHERE w.id IS NOT NULL AND w.seq >= low AND w.seq < seq_until
              ORDER BY CASE WHEN descending THEN -w.seq ELSE w.seq END
