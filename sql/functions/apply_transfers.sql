@@ -394,11 +394,14 @@ BEGIN
     END IF;
     -- Foresee what each account moves if nothing is refused.
     all_new := all_flags & LINKED = 0 AND NOT repeats_ids AND known_as IS NULL;
-    irrefusable := all_new AND all_flags = 0 AND NOT forms_differ AND NOT dry_run
+    irrefusable := all_new AND all_flags = 0 AND NOT forms_differ AND NOT importing AND NOT dry_run
                    AND expect_debit_versions IS NULL AND expect_credit_versions IS NULL;
     foreseen_debits_posted := array_fill(0::numeric, ARRAY[cardinality(account_ids)]);
     foreseen_credits_posted := foreseen_debits_posted;
     foreseen_versions := array_fill(0::bigint, ARRAY[cardinality(account_ids)]);
+    last_transfers := array_fill(NULL::uuid, ARRAY[cardinality(account_ids)]);
+    debit_previous := array_fill(NULL::uuid, ARRAY[n]);
+    credit_previous := debit_previous;
     IF all_flags & (PENDING | RESOLVES) <> 0 THEN
         foreseen_debits_pending := foreseen_debits_posted;
         foreseen_credits_pending := foreseen_debits_posted;
@@ -445,7 +448,7 @@ BEGIN
         foreseen_debits_pending := foreseen_debits_posted;
         foreseen_credits_pending := foreseen_debits_posted;
         foreseen_versions := array_fill(0::bigint, ARRAY[cardinality(account_ids)]);
-        last_transfers := NULL;
+        last_transfers := array_fill(NULL::uuid, ARRAY[cardinality(account_ids)]);
     END IF;
 
     -- Lock the accounts in ascending order, so that no two batches can deadlock; and write what is
@@ -461,7 +464,7 @@ BEGIN
           FROM unnest(account_ledgers, account_ids) AS u (ledger, id)
           LEFT JOIN LATERAL (SELECT s.* FROM giro.account_state s
                               WHERE s.ledger = u.ledger AND s.id = u.id OFFSET 0) AS a ON true;
-        last_transfers := NULL;
+        last_transfers := array_fill(NULL::uuid, ARRAY[cardinality(account_ids)]);
     ELSE
         WITH taken AS (
             UPDATE giro.account_state AS s
@@ -543,9 +546,10 @@ BEGIN
         IF NOT irrefusable THEN
             account_flags := written_flags;
             changed_ats := changed_ats_before;
+            foreseen_transfers := last_transfers;
             last_transfers := last_transfers_before;
-            debit_previous := NULL;
-            credit_previous := NULL;
+            debit_previous := array_fill(NULL::uuid, ARRAY[n]);
+            credit_previous := debit_previous;
             SELECT array_agg(u.debits_pending - coalesce(u.foreseen_debits_pending, 0)),
                    array_agg(u.debits_posted - u.foreseen_debits_posted),
                    array_agg(u.credits_pending - coalesce(u.foreseen_credits_pending, 0)),
@@ -1070,20 +1074,25 @@ BEGIN
                           credits_pending, written_credits_pending,
                           credits_posted, written_credits_posted, account_flags, written_flags,
                           versions, written_versions, versions_before,
-                          changed_ats, written_changed_ats, changed_ats_before, last_transfers)
+                          changed_ats, written_changed_ats, changed_ats_before, last_transfers,
+                          foreseen_transfers, last_transfers_before)
                    AS u (row_tid, debits_pending, written_debits_pending,
                          debits_posted, written_debits_posted,
                          credits_pending, written_credits_pending,
                          credits_posted, written_credits_posted, flags, written_flags,
                          version, written_version, version_before,
-                         changed_at, written_changed_at, changed_at_before, last_transfer)
-             WHERE u.version <> u.written_version OR u.flags <> u.written_flags
-                OR u.debits_pending <> u.written_debits_pending
-                OR u.debits_posted <> u.written_debits_posted
-                OR u.credits_pending <> u.written_credits_pending
-                OR u.credits_posted <> u.written_credits_posted
-                OR u.version <> u.version_before
-                   AND (importing OR u.written_changed_at <> now_at)),
+                         changed_at, written_changed_at, changed_at_before, last_transfer,
+                         foreseen_transfer, last_transfer_before)
+             WHERE u.row_tid IS NOT NULL
+               AND (u.version <> u.written_version OR u.flags <> u.written_flags
+                    OR u.debits_pending <> u.written_debits_pending
+                    OR u.debits_posted <> u.written_debits_posted
+                    OR u.credits_pending <> u.written_credits_pending
+                    OR u.credits_posted <> u.written_credits_posted
+                    OR u.last_transfer IS DISTINCT FROM
+                       coalesce(u.foreseen_transfer, u.last_transfer_before)
+                    OR u.version <> u.version_before
+                       AND (importing OR u.written_changed_at <> now_at))),
         updated AS (
             UPDATE giro.account_state AS s
                SET debits_pending = u.debits_pending, debits_posted = u.debits_posted,
