@@ -14,7 +14,7 @@ CREATE OR REPLACE FUNCTION giro.account_transfers(
     max_items  bigint  DEFAULT 9223372036854775807
 )
 RETURNS TABLE (seq bigint, id uuid, side text)
-LANGUAGE plpgsql STABLE STRICT SECURITY DEFINER
+LANGUAGE plpgsql STABLE STRICT ROWS 100 SECURITY DEFINER
 SET search_path = pg_catalog, giro, pg_temp
 -- As in giro.apply_transfers: by index at any table size.
 SET plan_cache_mode = force_generic_plan

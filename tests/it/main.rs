@@ -1,5 +1,6 @@
 //! What Giro promises, against a real PostgreSQL: one module per promise, names are sentences.
 
+mod account_transfers;
 mod batching;
 mod bench;
 mod cancel;

@@ -13,7 +13,7 @@ pub(crate) fn column<'a>(items: &'a [Value], field: &str) -> Vec<&'a str> {
 }
 
 /// The ids that a query gives.
-async fn ids(database: &TestDatabase, sql: &str) -> Vec<String> {
+pub(crate) async fn ids(database: &TestDatabase, sql: &str) -> Vec<String> {
     let rows = database.superuser().await.query(sql, &[]).await.expect(sql);
     rows.iter().map(|row| row.get(0)).collect()
 }

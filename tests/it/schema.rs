@@ -1,5 +1,6 @@
 //! Migrations, and what is refused to be served.
 
+use crate::verify::used_ledger;
 use giro_ledger::{Reason, schema};
 use giro_server::{App, Config, DatabaseUrl, StartError};
 use giro_tests::{TestDatabase, database::connect};
@@ -30,6 +31,40 @@ async fn migrating_twice_and_at_once_is_migrating() {
     let again = schema::migrate(url).await.unwrap();
     assert_eq!((again.steps.len(), again.version), (0, schema::version()));
     assert!(App::start(&config(&database.server_url)).await.is_ok());
+}
+
+/// What V4 added, away again: as version 3 left it.
+const BACK_TO_V3: &str = "
+    DROP VIEW giro.accounts, giro.transfers;
+    DROP INDEX giro.decisions_debits, giro.decisions_credits;
+    ALTER TABLE giro.decisions DROP COLUMN debit_previous, DROP COLUMN credit_previous;
+    ALTER TABLE giro.account_state DROP COLUMN last_transfer, DROP COLUMN last_transfer_before,
+        DROP COLUMN changed_at_before;
+    CREATE INDEX decisions_debits ON giro.decisions (ledger, debit_account, seq)
+        WHERE reason IS NULL AND debit_account IS NOT NULL;
+    CREATE INDEX decisions_credits ON giro.decisions (ledger, credit_account, seq)
+        WHERE reason IS NULL AND credit_account IS NOT NULL;
+    DELETE FROM giro.migrations WHERE version >= 4";
+
+#[tokio::test]
+async fn migrating_a_used_ledger_links_its_transfers() {
+    let database = used_ledger().await;
+    let links = "
+        SELECT string_agg(t::text, E'\\n' ORDER BY t)
+          FROM (SELECT (ledger, id, debit_previous, credit_previous)::text FROM giro.transfers
+                UNION ALL
+                SELECT (ledger, id, last_transfer)::text FROM giro.accounts) AS every (t)";
+    let superuser = database.superuser().await;
+    let before: String = superuser.query_one(links, &[]).await.unwrap().get(0);
+    connect(&database.owner_url).await.batch_execute(BACK_TO_V3).await.unwrap();
+    let done = schema::migrate(&database.owner_url).await.unwrap();
+    assert_eq!(done.steps.len() as i32, schema::version() - 3);
+    let after: String = superuser.query_one(links, &[]).await.unwrap().get(0);
+    assert_eq!(after, before);
+    let report = database.audit().await;
+    assert!(report.clean, "{report}");
+    let append_only = "UPDATE giro.decisions SET debit_previous = NULL";
+    superuser.batch_execute(append_only).await.expect_err("its triggers are back");
 }
 
 #[tokio::test]

@@ -7,7 +7,8 @@ mod used_ledger;
 use giro_tests::{TestDatabase, TestServer};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
-use used_ledger::{hold, judged, post, transfer, used_ledger, with};
+pub(crate) use used_ledger::used_ledger;
+use used_ledger::{hold, judged, post, transfer, with};
 
 #[tokio::test]
 async fn a_used_ledger_is_sound_and_every_check_looked_at_some_of_it() {

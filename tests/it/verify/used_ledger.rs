@@ -4,7 +4,7 @@ use giro_tests::{Client, TestDatabase, TestServer, eventually};
 use serde_json::{Value, json};
 
 /// A ledger in which every rule has been at work, and nobody is any more.
-pub(super) async fn used_ledger() -> TestDatabase {
+pub(crate) async fn used_ledger() -> TestDatabase {
     let server = TestServer::start().await;
     let client = &server.client;
     let accounts = json!([
