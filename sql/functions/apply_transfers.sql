@@ -13,6 +13,9 @@
 --      token comes back as echo; not_after: raise GR001 rather than apply past this moment.
 --      All arrays may be empty: that writes a row in giro.batches, and shows that a commit passes.
 --      dry_run: judge by one look at the live balances; lock nothing, write nothing.
+-- How  One UPDATE locks the accounts in order, writes what the batch moves if nothing is refused, and
+--      returns them. Where no rule can refuse any of it, that was all; else every transfer is judged
+--      from what was before, and the accounts that came out otherwise are corrected.
 -- Out  reasons: NULL = applied. replayed: decided by an earlier transfer with the same id.
 --      seqs, created_ats: NULL where nothing was recorded.
 --      result_debits, result_credits, result_codes: as applied; NULL as a whole when the batch posts
@@ -392,6 +395,7 @@ BEGIN
                       codes) WITH ORDINALITY
                AS u (id, flags, debit, credit, pending_id, timeout, ledger, code, position);
     END IF;
+
     -- Foresee what each account moves if nothing is refused.
     all_new := all_flags & LINKED = 0 AND NOT repeats_ids AND known_as IS NULL;
     irrefusable := all_new AND all_flags = 0 AND NOT forms_differ AND NOT importing AND NOT dry_run
