@@ -151,7 +151,7 @@ impl Mutant {
             switch: Switch::Database {
                 texts: &[(
                     "    ELSE
-        SELECT array_agg(a.row_tid)",
+        WITH taken AS (",
                     "    ELSE
         FOR i IN 1 .. n LOOP
             PERFORM FROM giro.account_state s
@@ -161,7 +161,7 @@ impl Mutant {
               WHERE s.ledger = ledgers[i] AND s.id = account_ids[credit_accounts[i]]
                 FOR NO KEY UPDATE;
         END LOOP;
-        SELECT array_agg(a.row_tid)",
+        WITH taken AS (",
                 )],
                 statement: "",
             },
@@ -204,12 +204,7 @@ impl Mutant {
             by_the_storm: None,
             switch: Switch::Database {
                 texts: &[
-                    (
-                        "versions_before := versions;
-    IF clock_timestamp() > not_after THEN",
-                        "versions_before := versions;
-    IF false THEN",
-                    ),
+                    ("IF taken_at > not_after THEN", "IF false THEN"),
                     (
                         "have been waited for as well.
     IF clock_timestamp() > not_after THEN",
