@@ -76,7 +76,7 @@ DECLARE
     ID_ZERO    CONSTANT uuid := '00000000-0000-0000-0000-000000000000';
     ID_MAX     CONSTANT uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     TIME_MAX   CONSTANT timestamptz := '294276-12-31 23:59:59 UTC';
-    -- A reader of the ledger by time allows for a disorder of a second (docs/semantics.md).
+    -- Readers of a ledger by time allow for a disorder of a second (docs/api.md).
     WAITED     CONSTANT interval := '500 ms';
     -- What an imported moment can be: what RFC 3339 can write.
     IMPORT_MIN CONSTANT timestamptz := '1970-01-01 00:00:00 UTC';
