@@ -98,17 +98,18 @@ impl<R: Send + 'static, O: Send + 'static> Batcher<R, O> {
     /// leaves (drops the ticket) gives its place back at once.
     pub fn submit(&self, request: R, claim: Claim) -> Result<Ticket<R, O>, Refused> {
         let (reply, receiver) = oneshot::channel();
-        let now = Instant::now();
-        let (submitted, has_room) = {
+        let (now, submitted, can_leave) = {
             let mut engine = self.shared.engine();
+            // Read within the lock: what the driver saw pass before is past here as well.
+            let now = Instant::now();
             let submitted = engine.submit(now, claim, Entry { request, reply });
             self.shared.metrics.queue_items.set(engine.held().items as i64);
-            (submitted, engine.has_room())
+            (now, submitted, engine.can_leave(now))
         };
         match submitted {
             Ok(number) => {
-                // Else the driver is busy with what makes room, and will look then.
-                if has_room {
+                // Else the driver will look when a batch in flight ends, or nobody is expected any more.
+                if can_leave {
                     self.shared.wake.notify_one();
                 }
                 let expiry = self.shared.limits.expiry(now, claim.deadline);

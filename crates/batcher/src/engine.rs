@@ -16,6 +16,7 @@
 //! | `retry` | how often and how soon a batch is sent again |
 //! | `breaker` | when nothing is let in, and how fast it opens up again |
 //! | `pace` | how fast it goes, as measured |
+//! | `returning` | how many callers may be about to come back |
 
 mod action;
 mod admission;
@@ -29,6 +30,7 @@ mod queue;
 mod request;
 mod resends;
 mod retry;
+mod returning;
 
 pub(crate) use action::{Action, Sending};
 pub use breaker::BreakerState;
@@ -45,7 +47,9 @@ use pace::Pace;
 use queue::Queue;
 use resends::{Course, Resend, deadline};
 use retry::{Backoff, RetryBudget};
+use returning::Returning;
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 use tokio::time::Instant;
 
 /// What the database's own state allows.
@@ -90,6 +94,7 @@ pub(crate) struct Engine<T> {
     budget: RetryBudget,
     divisions: RetryBudget,
     pace: Pace,
+    returning: Returning,
     codel: CoDel,
     pressure: Pressure,
     closed: bool,
@@ -110,6 +115,7 @@ impl<T> Engine<T> {
             budget: RetryBudget::for_repeats(),
             divisions: RetryBudget::for_divisions(),
             pace: Pace::default(),
+            returning: Returning::default(),
             codel: CoDel::new(limits.target_wait),
             pressure: Pressure::Accept,
             closed: false,
@@ -124,6 +130,7 @@ impl<T> Engine<T> {
     /// Admits a request or refuses it, at once. Returns its admission number.
     pub(crate) fn submit(&mut self, now: Instant, claim: Claim, entry: T) -> Result<u64, Refused> {
         self.check(now, &claim)?;
+        self.returning.came(claim.size.items);
         Ok(self.queue.push(Waiting { entry, claim, admitted: now }))
     }
 
@@ -162,6 +169,7 @@ impl<T> Engine<T> {
         let Some(flight) = self.flights.remove(&batch) else { return };
         let worked = self.lanes[flight.lane].answered(batch, now);
         self.pace.applied(flight.items, worked.unwrap_or_default());
+        self.returning.answered(now, flight.items, self.patience());
         if worked.is_some() {
             self.lanes[flight.lane].proven();
         }
@@ -211,7 +219,9 @@ impl<T> Engine<T> {
         });
         let reconnects = self.lanes.iter().filter_map(|lane| lane.retry_at(now));
         let resends = self.resends.iter().flat_map(|resend| [resend.at, deadline(&resend.members)]);
-        let leave = self.leaves_at();
+        // Only behind another batch does anything wait for those who may come back.
+        let returning = self.returning.changes(now).filter(|_| !self.flights.is_empty());
+        let leave = self.leaves_at().into_iter().chain(returning);
         let times = watchdogs.chain(reconnects).chain(resends).chain(leave);
         // What is due already waits for something else: a session, room, or another's attempt.
         times.filter(|at| *at > now).min()
@@ -222,6 +232,11 @@ impl<T> Engine<T> {
     /// Closed, and nothing is left.
     pub(crate) fn is_drained(&self) -> bool {
         self.closed && self.queue.is_empty() && self.is_still() && self.actions.is_empty()
+    }
+
+    /// How long the callers of a batch are expected back: as long as a batch usually takes.
+    pub(crate) fn patience(&self) -> Duration {
+        self.pace.usual().unwrap_or_default()
     }
 
     pub(crate) fn held(&self) -> Size {

@@ -18,10 +18,11 @@ pub struct Limits {
     /// Bytes in one batch, at most.
     pub batch_bytes: usize,
     /// How long a batch that is not full waits for company after its first request was admitted.
-    /// Zero sends a lone request at once; under load batches grow by themselves while all slots
-    /// are busy.
+    /// Zero sends a lone request at once; under load batches grow by themselves while others are in
+    /// flight.
     pub batch_wait: Duration,
-    /// Batches in flight on one lane, at most.
+    /// Batches in flight on one lane, at most. One follows another when it has half of the items that are in flight
+    /// there, queued, or about to come back, or when it is full.
     pub in_flight: usize,
     /// A session that works on one batch for this long is given up.
     pub watchdog: Duration,

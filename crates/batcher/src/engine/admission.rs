@@ -107,7 +107,8 @@ impl<T> Engine<T> {
     }
 
     /// Until a lane has room: what its first batch usually takes still, and once it takes longer than
-    /// that, as long again as it already does.
+    /// that, as long again as it already does. A small queue may wait for it although there is room; that
+    /// wait is one batch, and is left out.
     fn remaining(&self, now: Instant) -> Duration {
         let usual = self.pace.usual().unwrap_or_default();
         let until_room = |lane: &super::Lane| match lane.head_age(now) {

@@ -20,10 +20,11 @@ impl<T> Engine<T> {
         }
     }
 
-    /// Slot first, batch second: while every slot is taken the queue fills and batches grow. A batch
-    /// is cut only when it can be sent: until then its requests can still leave, or be refused.
+    /// Slot first, batch second: while every slot is taken, or a larger batch is ahead, the queue fills
+    /// and batches grow. A batch is cut only when it can be sent: until then its requests can still leave,
+    /// or be refused.
     pub(super) fn dispatch(&mut self, now: Instant) {
-        while let Some(lane) = self.free_lane() {
+        while let Some(lane) = self.least_busy(self.free_lanes()) {
             if let Some(place) = self.resends.iter().position(|resend| resend.at <= now) {
                 let Some(resend) = self.resends.remove(place) else { return };
                 self.send(now, lane, resend.members, resend.course);
@@ -33,6 +34,7 @@ impl<T> Engine<T> {
             if !is_due || self.flights.len() + self.resends.len() >= self.slots() {
                 return;
             }
+            let Some(lane) = self.next_lane(now) else { return };
             let members = self.cut(now);
             if !members.is_empty() {
                 self.budget.earn();
@@ -42,27 +44,48 @@ impl<T> Engine<T> {
         }
     }
 
-    /// Whether a lane has room: else nothing leaves before something else happens.
-    pub(crate) fn has_room(&self) -> bool {
-        self.free_lane().is_some()
+    /// Whether there is a lane for what is queued: else it leaves only after something else happens.
+    pub(crate) fn can_leave(&self, now: Instant) -> bool {
+        self.next_lane(now).is_some()
     }
 
-    /// The lane with the most room.
-    fn free_lane(&self) -> Option<usize> {
+    /// Lanes that take one more batch.
+    fn free_lanes(&self) -> impl Iterator<Item = usize> {
         let room = self.lane_room();
-        let free = (0..self.lanes.len())
-            .filter(|lane| self.lanes[*lane].is_up() && self.lanes[*lane].in_flight() < room);
-        free.min_by_key(|lane| self.lanes[*lane].in_flight())
+        (0..self.lanes.len())
+            .filter(move |lane| self.lanes[*lane].is_up() && self.lanes[*lane].in_flight() < room)
+    }
+
+    /// The lane for a new batch, if there is one. On a lane at work it would wait inside PostgreSQL, and
+    /// might as well grow here: it follows when it has half of those who are at work there, are queued, or may
+    /// be about to come back; or when it is full. Two equal batches in turn hide the network, and the fewer
+    /// they are, the less each transfer costs.
+    fn next_lane(&self, now: Instant) -> Option<usize> {
+        let queued = self.queue.held().items;
+        let leaves_anyway = self.closed || self.is_full();
+        let returning = self.returning.items(now);
+        let takes = |lane: &usize| {
+            let ahead = self.lanes[*lane].last_sent().and_then(|batch| self.flights.get(&batch));
+            leaves_anyway || ahead.is_none_or(|ahead| queued >= ahead.items + returning)
+        };
+        self.least_busy(self.free_lanes().filter(takes))
+    }
+
+    fn least_busy(&self, lanes: impl Iterator<Item = usize>) -> Option<usize> {
+        lanes.min_by_key(|lane| self.lanes[*lane].in_flight())
     }
 
     /// When the batch that would form now leaves, full or not.
     pub(super) fn leaves_at(&self) -> Option<Instant> {
         let oldest = self.queue.oldest()?;
-        let held = self.queue.held();
-        let full =
-            held.items >= self.breaker.batch_items() || held.bytes >= self.limits.batch_bytes;
-        let at_once = full || self.closed;
+        let at_once = self.is_full() || self.closed;
         Some(oldest.admitted + if at_once { Duration::ZERO } else { self.limits.batch_wait })
+    }
+
+    /// Whether what is queued fills a batch.
+    fn is_full(&self) -> bool {
+        let held = self.queue.held();
+        held.items >= self.breaker.batch_items() || held.bytes >= self.limits.batch_bytes
     }
 
     /// Takes the oldest requests that fit together; what waited too long is answered and left behind.

@@ -51,6 +51,11 @@ impl Lane {
         self.flights.len()
     }
 
+    /// The batch in flight that was sent last.
+    pub(super) fn last_sent(&self) -> Option<u64> {
+        self.flights.back().copied()
+    }
+
     /// When the next attempt to open a session is due; `None` when there is one, or one under way.
     pub(super) fn retry_at(&self, now: Instant) -> Option<Instant> {
         match self.session {

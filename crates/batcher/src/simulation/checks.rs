@@ -32,6 +32,10 @@ fn backoff(sends: u32) -> Duration {
     Duration::from_millis(10 << (sends - 1).min(7)).min(Duration::from_secs(1))
 }
 
+fn sum(one: Size, other: Size) -> Size {
+    Size { items: one.items + other.items, bytes: one.bytes + other.bytes }
+}
+
 /// What was seen of one request.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Course {
@@ -65,8 +69,16 @@ struct Root {
 struct Lane {
     /// To open a session, since one of them has applied a batch.
     attempts: Vec<Instant>,
-    in_flight: BTreeSet<u64>,
+    /// By batch: its items.
+    in_flight: BTreeMap<u64, usize>,
     head_since: Option<Instant>,
+}
+
+/// A batch as it left.
+#[derive(Debug)]
+struct Sent {
+    lane: usize,
+    items: usize,
 }
 
 pub(super) struct Checks {
@@ -74,8 +86,13 @@ pub(super) struct Checks {
     pub(super) courses: Vec<Course>,
     roots: BTreeMap<u64, Root>,
     lanes: Vec<Lane>,
-    /// By batch: its lane. Sent, and not reported yet.
-    unreported: BTreeMap<u64, usize>,
+    /// By batch. Sent, and not reported yet.
+    unreported: BTreeMap<u64, Sent>,
+    /// By answered batch: items whose callers the engine may expect back, and until when.
+    returning: Vec<(usize, Instant)>,
+    /// What left the queue unsent at one instant: the engine counted it when it let a batch go.
+    given_back: (Instant, Size),
+    closed: bool,
     /// By batch that failed: its members that wait to be sent again.
     waiting: BTreeMap<u64, BTreeSet<usize>>,
     /// Since when some lane has had room; and since when for a new batch.
@@ -100,6 +117,9 @@ impl Checks {
             roots: BTreeMap::new(),
             lanes: vec![Lane::default(); lanes],
             unreported: BTreeMap::new(),
+            returning: Vec::new(),
+            given_back: (start, Size { items: 0, bytes: 0 }),
+            closed: false,
             waiting: BTreeMap::new(),
             room_since: None,
             open_since: None,
@@ -117,6 +137,11 @@ impl Checks {
     pub(super) fn queued(&mut self, size: Size) {
         self.queued.items += size.items;
         self.queued.bytes += size.bytes;
+        let mut came = size.items;
+        for (items, _) in &mut self.returning {
+            let of_these = came.min(*items);
+            (came, *items) = (came - of_these, *items - of_these);
+        }
     }
 
     pub(super) fn unqueued(&mut self, size: Size) {
@@ -161,6 +186,7 @@ impl Checks {
         }
         if fresh {
             self.check_prompt(context.now, callers, members[0].entry.id);
+            self.check_follows(context, *lane);
             self.fresh(context.now, callers, batch, members);
         } else {
             self.check_prompt(context.now, callers, members[0].entry.id);
@@ -179,11 +205,12 @@ impl Checks {
         }
         let room = if breaker == BreakerState::Closed { self.limits.in_flight } else { 1 };
         let slots = self.lanes.len() * self.limits.in_flight;
-        self.unreported.insert(batch, *lane);
+        let items = members.iter().map(|waiting| waiting.claim.size.items).sum();
+        self.unreported.insert(batch, Sent { lane: *lane, items });
         let taken = self.unreported.len() + self.waiting.len();
         assert!(!fresh || taken <= slots, "a new batch without a slot");
         let lane = &mut self.lanes[*lane];
-        lane.in_flight.insert(batch);
+        lane.in_flight.insert(batch, items);
         lane.head_since.get_or_insert(context.now);
         assert!(lane.in_flight.len() <= room, "{} batches on a lane", lane.in_flight.len());
     }
@@ -195,17 +222,25 @@ impl Checks {
         });
     }
 
+    pub(super) fn closed(&mut self) {
+        self.closed = true;
+    }
+
     pub(super) fn abandoned(&mut self) {
         self.abandoned = true;
     }
 
-    /// A report: the batch is no longer in flight.
-    pub(super) fn ended(&mut self, now: Instant, batch: u64, applied: bool) {
-        let Some(lane) = self.unreported.remove(&batch) else { return };
+    /// A report: the batch is no longer in flight. Where it was applied, the engine waits so long for its callers.
+    pub(super) fn ended(&mut self, now: Instant, batch: u64, applied: Option<Duration>) {
+        let Some(Sent { lane, items }) = self.unreported.remove(&batch) else { return };
+        if let Some(patience) = applied {
+            self.returning.retain(|(_, until)| now < *until);
+            self.returning.push((items, now + patience));
+        }
         let lane = &mut self.lanes[lane];
-        if lane.in_flight.remove(&batch) {
+        if lane.in_flight.remove(&batch).is_some() {
             lane.head_since = (!lane.in_flight.is_empty()).then_some(now);
-            if applied {
+            if applied.is_some() {
                 lane.attempts.clear();
             }
         }
@@ -303,7 +338,9 @@ impl Checks {
         if sent {
             self.no_longer_waits(id);
         } else {
-            self.unqueued(caller.claim.size);
+            let size = caller.claim.size;
+            self.unqueued(size);
+            self.given_back = (context.now, sum(self.given_back(context.now), size));
         }
     }
 }

@@ -34,10 +34,11 @@ pub(super) enum Sight {
     RefusedOpen,
     RefusedDraining,
     RefusedLarge,
+    Followed,
 }
 
 impl Sight {
-    const ALL: [Self; 31] = [
+    const ALL: [Self; 32] = [
         Self::Applied,
         Self::ZombieApplied,
         Self::ZombieFenced,
@@ -69,6 +70,7 @@ impl Sight {
         Self::RefusedOpen,
         Self::RefusedDraining,
         Self::RefusedLarge,
+        Self::Followed,
     ];
 
     pub(super) fn of(refused: SubmitError) -> Self {

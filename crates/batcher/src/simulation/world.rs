@@ -174,6 +174,7 @@ impl World {
     fn close(&mut self) {
         self.context.note(|| "close".into());
         self.closed = true;
+        self.checks.closed();
         self.engine.close();
         if self.shell.in_flight() > 0 {
             self.context.seen.note(Sight::DrainedWithWorkInFlight);

@@ -37,6 +37,29 @@ impl Checks {
         assert!(now <= due, "{id} waits since {:?}, and there is room", now - since);
     }
 
+    /// A new batch leaves behind another only when it has as much to take as that one, or fills a batch, or is
+    /// among the last.
+    pub(super) fn check_follows(&self, context: &mut Context, lane: usize) {
+        let Some((_, ahead)) = self.lanes[lane].in_flight.last_key_value() else { return };
+        let queued = sum(self.queued, self.given_back(context.now));
+        assert!(
+            queued.items >= *ahead || self.fills_a_batch(queued) || self.closed,
+            "a batch of {} is sent behind {ahead}, and could grow",
+            queued.items
+        );
+        context.seen.note(Sight::Followed);
+    }
+
+    pub(super) fn fills_a_batch(&self, size: Size) -> bool {
+        size.items >= self.limits.batch_items || size.bytes >= self.limits.batch_bytes
+    }
+
+    /// What has left the queue unsent at this instant.
+    pub(super) fn given_back(&self, now: Instant) -> Size {
+        let (at, size) = self.given_back;
+        if at == now { size } else { Size { items: 0, bytes: 0 } }
+    }
+
     pub(super) fn check_fence(&self, now: Instant, not_after: Instant) {
         let fence = not_after - now;
         let longest = self.limits.watchdog * u32::try_from(self.limits.in_flight).unwrap();

@@ -23,7 +23,7 @@ impl Checks {
     /// The lane's session is gone.
     pub(in crate::simulation) fn session_gone(&mut self, lane: usize) {
         let lane = &mut self.lanes[lane];
-        (lane.in_flight, lane.head_since) = (BTreeSet::new(), None);
+        (lane.in_flight, lane.head_since) = (BTreeMap::new(), None);
     }
 
     /// Whether the engine may drop the session of a lane that seems well.
@@ -69,10 +69,20 @@ impl Checks {
         sessions: &[Option<usize>],
     ) {
         let room = if breaker == BreakerState::Closed { self.limits.in_flight } else { 1 };
-        let mut lanes = self.lanes.iter().zip(sessions);
-        let has_room = lanes.any(|(lane, up)| up.is_some() && lane.in_flight.len() < room);
+        let lanes = self.lanes.iter().zip(sessions);
+        let mut free =
+            lanes.filter(|(lane, up)| up.is_some() && lane.in_flight.len() < room).peekable();
+        let has_room = free.peek().is_some();
+        let leaves_anyway = self.closed || self.fills_a_batch(self.queued);
+        // A new batch follows another only when it has half of all who are known, or is full.
+        let expected = self.returning.iter().filter(|(_, until)| now < *until);
+        let returning: usize = expected.map(|(items, _)| items).sum();
+        let takes_new = free.any(|(lane, _)| {
+            let ahead = lane.in_flight.last_key_value();
+            leaves_anyway || ahead.is_none_or(|(_, items)| self.queued.items >= *items + returning)
+        });
         let slots = self.lanes.len() * self.limits.in_flight;
-        let is_open = has_room && self.waiting.is_empty() && self.unreported.len() < slots;
+        let is_open = takes_new && self.waiting.is_empty() && self.unreported.len() < slots;
         self.room_since = has_room.then(|| self.room_since.unwrap_or(now));
         self.open_since = is_open.then(|| self.open_since.unwrap_or(now));
     }

@@ -15,7 +15,8 @@ impl World {
             self.carry_out(action);
         }
         self.opened = false;
-        self.checks.at_rest(&mut self.context, &self.engine, &self.shell.sessions);
+        let sessions = &self.shell.sessions;
+        self.checks.at_rest(&mut self.context, &self.engine, sessions);
         self.count();
         if self.engine.is_drained() {
             self.context.note(|| "drained".into());
@@ -95,18 +96,18 @@ impl World {
                 }
             }
             Report::Applied { batch, members } => {
-                self.checks.ended(now, batch, true);
                 self.checks.applied(&mut self.context, &members);
                 self.engine.applied(now, batch);
+                self.checks.ended(now, batch, Some(self.engine.patience()));
             }
             Report::Failed { batch, session, members, failure } => {
                 self.shell.failed(session, failure);
-                self.checks.ended(now, batch, false);
+                self.checks.ended(now, batch, None);
                 self.checks.failed(now, batch, &members, failure);
                 self.engine.failed(now, batch, members, failure);
-                self.opened |= self.engine.breaker() == BreakerState::Open;
             }
         }
+        self.opened |= self.engine.breaker() == BreakerState::Open;
         // Sometimes several are taken before the engine is asked.
         if self.context.chance(0.8) { self.act() } else { self.wake() }
     }
