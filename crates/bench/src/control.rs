@@ -27,6 +27,7 @@ pub(crate) struct Control {
 }
 
 /// When to send the next request.
+#[derive(Clone, Copy)]
 pub(crate) enum Start {
     /// At once; its time counts from then.
     Now,

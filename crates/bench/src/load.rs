@@ -2,10 +2,11 @@
 //! its answer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use hyper::StatusCode;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::accounts::Accounts;
 use crate::client::{Client, Failure};
@@ -40,6 +41,9 @@ pub(crate) async fn finish(
     Ok(total)
 }
 
+/// A refused request comes back no later, so that the end of a run is not waited for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
+
 struct Worker {
     client: Client,
     control: Arc<Control>,
@@ -70,6 +74,11 @@ impl Worker {
                 Err(failure) => self.failed(&failure),
             };
             self.control.record(kind, started);
+            // As clients should. In an open loop, others come meanwhile.
+            if matches!((start, kind), (Start::Now, Kind::Refused)) {
+                let told = outcome::retry_after(self.client.reply()).unwrap_or_default();
+                sleep(told.min(RETRY_AFTER_MAX)).await;
+            }
         }
         self.tally.reconnects = self.client.reconnects();
         Ok(self.tally)

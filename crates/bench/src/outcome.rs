@@ -1,6 +1,7 @@
-//! Outcomes of transfers, found in an answer without parsing it.
+//! What an answer says: the outcomes of transfers, found without parsing it, and when who is refused may come back.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What an answer says of one item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,16 @@ pub(crate) fn scan(json: &[u8], found: &mut Vec<Outcome>) {
     }
 }
 
+/// What a refused request is told to wait, by the server's own reckoning.
+pub(crate) fn retry_after(json: &[u8]) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        retry_after_ms: u64,
+    }
+    let refusal: Refusal = serde_json::from_slice(json).ok()?;
+    Some(Duration::from_millis(refusal.retry_after_ms))
+}
+
 #[cfg(test)]
 mod tests {
     use super::Outcome::*;
@@ -83,6 +94,14 @@ mod tests {
         let json = r#"[{"id":"a","outcome":"applied"},{"outcome":"rejected","reason":"x"},
             {"outcome" : "not_applied"},{"reason":"timeout","outcome":"unknown"}]"#;
         assert_eq!(scanned(json), [Applied, Rejected, NotApplied, Unknown]);
+    }
+
+    #[test]
+    fn a_refusal_says_when_to_come_back() {
+        let refusal = br#"{"outcome":"not_applied","reason":"queue_delay","retry_after_ms":120}"#;
+        assert_eq!(retry_after(refusal), Some(Duration::from_millis(120)));
+        assert_eq!(retry_after(br#"{"outcome":"not_applied"}"#), None);
+        assert_eq!(retry_after(b"bad gateway"), None);
     }
 
     #[test]

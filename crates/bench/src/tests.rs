@@ -126,6 +126,15 @@ async fn outcomes_and_failures_of_single_transfers_are_counted() {
 }
 
 #[tokio::test]
+async fn in_a_closed_loop_who_is_refused_waits_as_told() {
+    let server = Server::new(Wrong::Busy);
+    let (options, accounts) = setup(&server.start().await, Workload::Hot, 0).await;
+    let posts = || server.transfer_posts.load(Ordering::Relaxed);
+    let (tally, _) = load(&options, &accounts, 0, || posts() == 3).await;
+    assert_eq!((tally.outcomes.not_applied, posts()), (3, 3), "each connection sent one");
+}
+
+#[tokio::test]
 async fn each_transfer_of_a_bulk_is_counted() {
     let server = Server::new(Wrong::Nothing);
     let (options, accounts) = setup(&server.start().await, Workload::Hot, 100).await;

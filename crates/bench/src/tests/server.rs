@@ -35,6 +35,8 @@ pub(super) enum Wrong {
     Forgetfulness,
     /// Nobody is answered for 300 ms after the 50th transfer.
     Stall,
+    /// Every transfer is refused for ten seconds.
+    Busy,
 }
 
 const STALL: Duration = Duration::from_millis(300);
@@ -132,6 +134,10 @@ impl Server {
         let number = self.transfer_posts.fetch_add(1, Ordering::Relaxed);
         if self.wrong == Wrong::Stall {
             self.stall(number).await;
+        }
+        if self.wrong == Wrong::Busy {
+            let refusal = json!({"outcome": "not_applied", "retry_after_ms": 10_000});
+            return Ok((503, refusal));
         }
         if self.wrong != Wrong::Trouble {
             return Ok((200, self.apply(body)));
