@@ -158,12 +158,13 @@ COMMENT ON FUNCTION giro.metadata_matches IS
 COMMENT ON FUNCTION giro.flag_names IS 'The names of the bits set in flags; names[1] is bit 0.';
 COMMENT ON FUNCTION giro.account_difference IS
     'Internal: the field in which an account differs from the one that has its id.';
+COMMENT ON FUNCTION giro.are_columns IS
+    'Internal: whether arrays, by their array_dims, are columns of n elements.';
 COMMENT ON FUNCTION giro.batch_lock IS 'Internal: the advisory lock of a batch number.';
 COMMENT ON FUNCTION giro.enter_batch IS 'Internal: draws a batch number in sight of giro.settled_seq.';
 COMMENT ON FUNCTION giro.find_holds IS 'Internal: what the posts and voids of a batch refer to.';
 COMMENT ON FUNCTION giro.import_faults IS
     'Internal: what is wrong with the imports of a batch before anything else is asked.';
-COMMENT ON FUNCTION giro.is_column IS 'Internal: whether an array is a column of n elements.';
 COMMENT ON FUNCTION giro.member_id IS
     'Internal: the id of the transfer that resolves a further hold of a chain.';
 COMMENT ON FUNCTION giro.refuse_change IS 'Internal: the trigger that keeps a table append-only.';

@@ -7,15 +7,16 @@
 --      inherits what it leaves out: a zero account, a zero code, a NULL amount.
 --      Flag 512 settles an id for good: the answer is what was decided of it before, else the id is
 --      burnt as cancelled. Such an item is a request of its own, with zero accounts and a NULL amount.
---      The arrays from pending_ids on may be NULL as a whole: no transfer carries the column.
+--      The arrays from pending_ids on may be NULL or empty as a whole: no transfer carries the column.
 --      requests: chains (flag linked) end where it changes, and so does what the first import fixes.
 --      chain_scopes: the post or void resolves every hold of the chain whose first its pending_id is.
 --      token comes back as echo; not_after: raise GR001 rather than apply past this moment.
 --      All arrays may be empty: that writes a row in giro.batches, and shows that a commit passes.
 --      dry_run: judge by one look at the live balances; lock nothing, write nothing.
 -- How  One UPDATE locks the accounts in order, writes what the batch moves if nothing is refused, and
---      returns them. Where no rule can refuse any of it, that was all; else every transfer is judged
---      from what was before, and the accounts that came out otherwise are corrected.
+--      tells whether a rule can refuse any of it. If none can, that was all; else the accounts are read,
+--      every transfer is judged from what was before, and the accounts that came out otherwise are
+--      corrected.
 -- Out  reasons: NULL = applied. replayed: decided by an earlier transfer with the same id.
 --      seqs, created_ats: NULL where nothing was recorded.
 --      result_debits, result_credits, result_codes: as applied; NULL as a whole when the batch posts
@@ -103,6 +104,8 @@ DECLARE
 
     n               CONSTANT int := cardinality(ids);
     well_formed     boolean;
+    ascending       boolean;  -- the accounts; NULL for one or none
+    malformed       boolean;
     repeats_ids     boolean;
     all_flags       int;      -- set in any transfer
     forms_differ    boolean;  -- from that of a direct transfer whose fields are all in range
@@ -111,6 +114,7 @@ DECLARE
     irrefusable     boolean;  -- no rule can refuse any transfer of the call
     now_at          timestamptz;
     taken_at        timestamptz;  -- when the accounts were locked
+    changed_first   timestamptz;  -- the earliest changed_at of them, once written
     timeout_max     bigint;   -- seconds until the end of time
     -- Accounts, by their index in the call: what they are, and what each transfer makes of them.
     account_flags   int[];
@@ -229,6 +233,9 @@ DECLARE
     f               int;  -- its flags
     time_at         timestamptz;
     seq             bigint;
+    n_moved         int;
+    n_rejected      int;
+    n_replayed      int;
     n_updated       int;
     n_changed       int;
     d               int;
@@ -256,47 +263,50 @@ BEGIN
                               AND account_ledgers[u.credit] = u.ledger) < n
            OR pending_ids IS NOT NULL OR timeouts IS NOT NULL
            OR ID_ZERO = ANY (account_ids) OR ID_MAX = ANY (account_ids),
-           coalesce(bit_or(u.flags), 0) & IMPORTED <> 0 OR timestamps IS NOT NULL
-      INTO well_formed, repeats_ids, all_flags, forms_differ, importing
-      FROM unnest(ids, ledgers, debit_accounts, credit_accounts, amounts, codes, flags)
-           AS u (id, ledger, debit, credit, amount, code, flags);
-    IF n > 65535 OR well_formed IS NOT TRUE OR account_ids IS NULL OR account_ledgers IS NULL
-       OR NOT giro.is_column(account_ids, cardinality(account_ledgers))
-       OR NOT giro.is_column(account_ledgers, cardinality(account_ids))
-       OR NOT giro.is_column(ids, n)
-       OR NOT giro.is_column(ledgers, n)
-       OR NOT giro.is_column(debit_accounts, n)
-       OR NOT giro.is_column(credit_accounts, n)
-       OR NOT giro.is_column(amounts, n)
-       OR NOT giro.is_column(codes, n)
-       OR NOT giro.is_column(flags, n)
-       OR NOT giro.is_column(pending_ids, n)
-       OR NOT giro.is_column(timeouts, n)
-       OR NOT giro.is_column("references", n)
-       OR NOT giro.is_column(metadatas, n)
-       OR NOT giro.is_column(timestamps, n)
-       OR NOT giro.is_column(expect_debit_versions, n)
-       OR NOT giro.is_column(expect_credit_versions, n)
-       OR NOT giro.is_column(chain_scopes, n)
-       OR NOT giro.is_column(requests, n)
-       OR 0 > ANY (timeouts)
-       OR EXISTS (SELECT FROM unnest(flags, timestamps) AS u (flags, moment)
-                   WHERE importing
-                     AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL
-                          OR u.moment NOT BETWEEN IMPORT_MIN AND IMPORT_MAX))
-       OR EXISTS (SELECT FROM unnest(flags, amounts, chain_scopes) AS u (flags, amount, scope)
-                   WHERE u.scope AND (u.amount IS NOT NULL OR u.flags & RESOLVES = 0))
-       OR all_flags & CANCEL <> 0
-          AND EXISTS (SELECT FROM unnest(flags, requests) AS u (flags, request)
-                       GROUP BY u.request HAVING max(u.flags) = CANCEL AND count(*) > 1) THEN
+           coalesce(bit_or(u.flags), 0) & IMPORTED <> 0 OR timestamps IS NOT NULL,
+           (SELECT bool_and(((a.ledger, a.id) < (a.next_ledger, a.next_id)) IS TRUE)
+              FROM (SELECT unnest(account_ledgers[:cardinality(account_ids) - 1]) AS ledger,
+                           unnest(account_ids[:cardinality(account_ids) - 1]) AS id,
+                           unnest(account_ledgers[2:]) AS next_ledger,
+                           unnest(account_ids[2:]) AS next_id) AS a)
+      INTO well_formed, repeats_ids, all_flags, forms_differ, importing, ascending
+      FROM (SELECT unnest(ids) AS id, unnest(ledgers) AS ledger, unnest(debit_accounts) AS debit,
+                   unnest(credit_accounts) AS credit, unnest(amounts) AS amount,
+                   unnest(codes) AS code, unnest(flags) AS flags) AS u;
+    malformed := n > 65535 OR well_formed IS NOT TRUE OR dry_run IS NULL
+        OR account_ids IS NULL OR account_ledgers IS NULL
+        OR cardinality(account_ledgers) <> cardinality(account_ids)
+        OR NOT giro.are_columns(cardinality(account_ids), array_dims(account_ids),
+                                array_dims(account_ledgers))
+        OR NOT giro.are_columns(
+               n, array_dims(ids), array_dims(ledgers), array_dims(debit_accounts),
+               array_dims(credit_accounts), array_dims(amounts), array_dims(codes),
+               array_dims(flags), array_dims(pending_ids), array_dims(timeouts),
+               array_dims("references"), array_dims(metadatas), array_dims(timestamps),
+               array_dims(expect_debit_versions), array_dims(expect_credit_versions),
+               array_dims(chain_scopes), array_dims(requests))
+        OR coalesce(0 > ANY (timeouts), false);
+    IF importing AND NOT malformed THEN
+        malformed := EXISTS (
+            SELECT FROM unnest(flags, timestamps) AS u (flags, moment)
+             WHERE u.flags & IMPORTED <> 0 AND u.moment IS NULL
+                OR u.moment NOT BETWEEN IMPORT_MIN AND IMPORT_MAX);
+    END IF;
+    IF chain_scopes IS NOT NULL AND NOT malformed THEN
+        malformed := EXISTS (
+            SELECT FROM unnest(flags, amounts, chain_scopes) AS u (flags, amount, scope)
+             WHERE u.scope AND (u.amount IS NOT NULL OR u.flags & RESOLVES = 0));
+    END IF;
+    IF all_flags & CANCEL <> 0 AND NOT malformed THEN
+        malformed := EXISTS (
+            SELECT FROM unnest(flags, requests) AS u (flags, request)
+             GROUP BY u.request HAVING max(u.flags) = CANCEL AND count(*) > 1);
+    END IF;
+    IF malformed THEN
         RAISE EXCEPTION 'malformed call: arrays of unequal length, or a value out of its range'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF EXISTS (SELECT
-                 FROM unnest(account_ledgers[:cardinality(account_ids) - 1], account_ledgers[2:],
-                             account_ids[:cardinality(account_ids) - 1], account_ids[2:])
-                      AS u (ledger, next_ledger, id, next_id)
-                WHERE ((u.ledger, u.id) < (u.next_ledger, u.next_id)) IS NOT TRUE) THEN
+    IF NOT ascending THEN
         RAISE EXCEPTION 'malformed call: accounts are not in strictly ascending order'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
@@ -322,32 +332,38 @@ BEGIN
     replayed := array_fill(false, ARRAY[n]);
     seqs := array_fill(NULL::bigint, ARRAY[n]);
     created_ats := array_fill(NULL::timestamptz, ARRAY[n]);
-    FOR known IN
-        SELECT u.position, k.reason, k.seq, k.amount, k.created_at, k.code,
-               giro.transfer_difference(
-                   k.flags, u.flags, k.pending_id, u.pending_id, k.timeout, u.timeout,
-                   k.debit_account, account_ids[u.debit], k.credit_account, account_ids[u.credit],
-                   k.amount, u.amount, hold_amounts[hold_slots[u.position]],
-                   k.reference, u.reference, k.metadata, u.metadata, k.code, u.code) AS difference
-          FROM unnest(ids, ledgers, flags, pending_ids, timeouts, debit_accounts, credit_accounts,
-                      amounts, "references", metadatas, codes) WITH ORDINALITY
-               AS u (id, ledger, flags, pending_id, timeout, debit, credit,
-                     amount, reference, metadata, code, position)
-          JOIN LATERAL (SELECT k.* FROM giro.decisions k
-                         WHERE k.ledger = u.ledger AND k.id = u.id OFFSET 0) AS k ON true
-    LOOP
-        p := known.position;
-        known_as[p] := coalesce(known.reason, known.difference, 'applied');
-        replayed[p] := known.reason IS NOT NULL OR known.difference IS NULL;
-        result_amounts[p] := known.amount;
-        seqs[p] := known.seq;
-        created_ats[p] := known.created_at;
-        IF known_as[p] = 'applied' AND flags[p] & RESOLVES <> 0 THEN
-            debit_accounts[p] := hold_debits[hold_slots[p]];
-            credit_accounts[p] := hold_credits[hold_slots[p]];
-            codes[p] := known.code;
-        END IF;
-    END LOOP;
+    IF EXISTS (SELECT FROM (SELECT unnest(ledgers) AS ledger, unnest(ids) AS id) AS u
+                JOIN LATERAL (SELECT FROM giro.decisions k
+                               WHERE k.ledger = u.ledger AND k.id = u.id OFFSET 0) AS k ON true) THEN
+        FOR known IN
+            SELECT u.position, k.reason, k.seq, k.amount, k.created_at, k.code,
+                   giro.transfer_difference(
+                       k.flags, u.flags, k.pending_id, u.pending_id, k.timeout, u.timeout,
+                       k.debit_account, account_ids[u.debit], k.credit_account, account_ids[u.credit],
+                       k.amount, u.amount, hold_amounts[hold_slots[u.position]],
+                       k.reference, u.reference, k.metadata, u.metadata, k.code, u.code) AS difference
+              FROM (SELECT unnest(ids) AS id, unnest(ledgers) AS ledger, unnest(flags) AS flags,
+                           unnest(pending_ids) AS pending_id, unnest(timeouts) AS timeout,
+                           unnest(debit_accounts) AS debit, unnest(credit_accounts) AS credit,
+                           unnest(amounts) AS amount, unnest("references") AS reference,
+                           unnest(metadatas) AS metadata, unnest(codes) AS code,
+                           generate_series(1, n) AS position) AS u
+              JOIN LATERAL (SELECT k.* FROM giro.decisions k
+                             WHERE k.ledger = u.ledger AND k.id = u.id OFFSET 0) AS k ON true
+        LOOP
+            p := known.position;
+            known_as[p] := coalesce(known.reason, known.difference, 'applied');
+            replayed[p] := known.reason IS NOT NULL OR known.difference IS NULL;
+            result_amounts[p] := known.amount;
+            seqs[p] := known.seq;
+            created_ats[p] := known.created_at;
+            IF known_as[p] = 'applied' AND flags[p] & RESOLVES <> 0 THEN
+                debit_accounts[p] := hold_debits[hold_slots[p]];
+                credit_accounts[p] := hold_credits[hold_slots[p]];
+                codes[p] := known.code;
+            END IF;
+        END LOOP;
+    END IF;
     IF repeats_ids THEN
         SELECT array_agg(w.previous ORDER BY w.position)
           INTO previous
@@ -484,15 +500,16 @@ BEGIN
                    changed_at_before = s.changed_at,
                    last_transfer = coalesce(u.transfer, s.last_transfer),
                    last_transfer_before = s.last_transfer
-              FROM unnest(account_ledgers, account_ids, foreseen_debits_pending,
-                          foreseen_debits_posted, foreseen_credits_pending,
-                          foreseen_credits_posted, foreseen_versions, last_transfers)
-                   WITH ORDINALITY AS u (ledger, id, debits_pending, debits_posted, credits_pending,
-                                         credits_posted, versions, transfer, place)
+              FROM (SELECT unnest(account_ledgers) AS ledger, unnest(account_ids) AS id,
+                           unnest(foreseen_debits_pending) AS debits_pending,
+                           unnest(foreseen_debits_posted) AS debits_posted,
+                           unnest(foreseen_credits_pending) AS credits_pending,
+                           unnest(foreseen_credits_posted) AS credits_posted,
+                           unnest(foreseen_versions) AS versions,
+                           unnest(last_transfers) AS transfer,
+                           generate_series(1, cardinality(account_ids)) AS place) AS u
              WHERE s.ledger = ANY (ARRAY[u.ledger]) AND s.id = u.id
-            RETURNING u.place, s.ctid AS row_tid, s.flags, s.overdraft_limit, s.debits_pending,
-                      s.debits_posted, s.credits_pending, s.credits_posted, s.version, s.changed_at,
-                      s.changed_at_before, s.last_transfer_before,
+            RETURNING u.place, s.ctid AS row_tid, s.changed_at, s.last_transfer_before,
                       s.flags & (CLOSED | HISTORY) <> 0
                       OR s.debits_pending + s.debits_posted > AMOUNT_MAX
                       OR s.credits_pending + s.credits_posted > AMOUNT_MAX
@@ -502,36 +519,17 @@ BEGIN
                       OR s.flags & CREDITS_MUST_NOT_EXCEED_DEBITS <> 0
                          AND s.credits_pending + s.credits_posted
                              > s.debits_posted - u.debits_posted + s.overdraft_limit AS restrains)
-        SELECT array_agg(t.place), array_agg(t.row_tid), array_agg(t.flags),
-               array_agg(t.overdraft_limit), array_agg(t.debits_pending),
-               array_agg(t.debits_posted), array_agg(t.credits_pending),
-               array_agg(t.credits_posted), array_agg(t.version), array_agg(t.changed_at),
-               array_agg(t.changed_at_before), array_agg(t.last_transfer_before),
-               greatest(now_at, max(t.changed_at)), bool_or(t.restrains)
-          INTO found, row_tids, written_flags, overdrafts, written_debits_pending,
-               written_debits_posted, written_credits_pending, written_credits_posted,
-               written_versions, written_changed_ats, changed_ats_before, last_transfers_before,
-               now_at, restrained
+        SELECT array_agg(t.place), array_agg(t.row_tid), array_agg(t.last_transfer_before),
+               min(t.changed_at), greatest(now_at, max(t.changed_at)), bool_or(t.restrains)
+          INTO found, row_tids, last_transfers_before, changed_first, now_at, restrained
           FROM taken t;
         IF cardinality(found) IS DISTINCT FROM cardinality(account_ids) THEN
             -- Every account that exists back to its place.
             irrefusable := false;
-            SELECT array_agg(row_tids[p.found_as]), array_agg(written_flags[p.found_as]),
-                   array_agg(overdrafts[p.found_as]), array_agg(written_debits_pending[p.found_as]),
-                   array_agg(written_debits_posted[p.found_as]),
-                   array_agg(written_credits_pending[p.found_as]),
-                   array_agg(written_credits_posted[p.found_as]),
-                   array_agg(written_versions[p.found_as]),
-                   array_agg(written_changed_ats[p.found_as]),
-                   array_agg(changed_ats_before[p.found_as]),
-                   array_agg(last_transfers_before[p.found_as])
-              INTO row_tids, written_flags, overdrafts, written_debits_pending,
-                   written_debits_posted, written_credits_pending, written_credits_posted,
-                   written_versions, written_changed_ats, changed_ats_before, last_transfers_before
-              FROM (SELECT CASE WHEN found[b.bucket] = b.place THEN b.bucket END AS found_as
-                      FROM (SELECT u.place, width_bucket(u.place, found) AS bucket
-                              FROM generate_series(1, cardinality(account_ids)) AS u (place)) AS b
-                   ) AS p;
+            SELECT array_agg(CASE WHEN found[b.bucket] = b.place THEN row_tids[b.bucket] END)
+              INTO row_tids
+              FROM (SELECT u.place, width_bucket(u.place, found) AS bucket
+                      FROM generate_series(1, cardinality(account_ids)) AS u (place)) AS b;
         END IF;
 
         -- The moment of the batch was read before the locks. Who had to wait for them reads it anew;
@@ -546,30 +544,43 @@ BEGIN
                        WHERE u.ends > now_at AND u.ends <= taken_at) THEN
             now_at := taken_at;
         END IF;
-        irrefusable := irrefusable AND NOT restrained AND now_at = ALL (written_changed_ats);
+        irrefusable := irrefusable AND NOT restrained AND changed_first = now_at;
         IF NOT irrefusable THEN
-            account_flags := written_flags;
-            changed_ats := changed_ats_before;
             foreseen_transfers := last_transfers;
-            last_transfers := last_transfers_before;
             debit_previous := array_fill(NULL::uuid, ARRAY[n]);
             credit_previous := debit_previous;
-            SELECT array_agg(u.debits_pending - coalesce(u.foreseen_debits_pending, 0)),
-                   array_agg(u.debits_posted - u.foreseen_debits_posted),
-                   array_agg(u.credits_pending - coalesce(u.foreseen_credits_pending, 0)),
-                   array_agg(u.credits_posted - u.foreseen_credits_posted),
-                   array_agg(u.version - u.foreseen_versions)
-              INTO debits_pending, debits_posted, credits_pending, credits_posted, versions
-              FROM unnest(written_debits_pending, foreseen_debits_pending,
-                          written_debits_posted, foreseen_debits_posted,
-                          written_credits_pending, foreseen_credits_pending,
-                          written_credits_posted, foreseen_credits_posted,
-                          written_versions, foreseen_versions)
-                   AS u (debits_pending, foreseen_debits_pending,
-                         debits_posted, foreseen_debits_posted,
-                         credits_pending, foreseen_credits_pending,
-                         credits_posted, foreseen_credits_posted, version, foreseen_versions);
-            versions_before := versions;
+            SELECT array_agg(s.flags), array_agg(s.overdraft_limit), array_agg(s.debits_pending),
+                   array_agg(s.debits_posted), array_agg(s.credits_pending),
+                   array_agg(s.credits_posted), array_agg(s.version), array_agg(s.changed_at),
+                   array_agg(s.debits_pending - coalesce(u.debits_pending, 0)),
+                   array_agg(s.debits_posted - u.debits_posted),
+                   array_agg(s.credits_pending - coalesce(u.credits_pending, 0)),
+                   array_agg(s.credits_posted - u.credits_posted),
+                   array_agg(s.version - u.versions),
+                   array_agg(s.changed_at_before), array_agg(s.last_transfer_before),
+                   count(u.row_tid) - count(s.id)
+              INTO written_flags, overdrafts, written_debits_pending, written_debits_posted,
+                   written_credits_pending, written_credits_posted, written_versions,
+                   written_changed_ats, debits_pending, debits_posted, credits_pending,
+                   credits_posted, versions_before, changed_ats_before, last_transfers_before,
+                   n_moved
+              FROM (SELECT unnest(row_tids) AS row_tid,
+                           unnest(foreseen_debits_pending) AS debits_pending,
+                           unnest(foreseen_debits_posted) AS debits_posted,
+                           unnest(foreseen_credits_pending) AS credits_pending,
+                           unnest(foreseen_credits_posted) AS credits_posted,
+                           unnest(foreseen_versions) AS versions) AS u
+              LEFT JOIN LATERAL (SELECT s.* FROM giro.account_state s
+                                  WHERE s.ctid = u.row_tid OFFSET 0) AS s ON true;
+            -- A locked row stays where it is; were it ever otherwise, nothing of this call may remain.
+            IF n_moved > 0 THEN
+                RAISE EXCEPTION '% accounts are no longer where they were', n_moved
+                    USING ERRCODE = 'data_corrupted';
+            END IF;
+            account_flags := written_flags;
+            versions := versions_before;
+            changed_ats := changed_ats_before;
+            last_transfers := last_transfers_before;
         END IF;
     END IF;
 
@@ -617,7 +628,6 @@ BEGIN
     END IF;
 
     IF irrefusable THEN
-        recorded := array_fill(true, ARRAY[n]);
         created_ats := array_fill(now_at, ARRAY[n]);
         n_seqs := n;
         SELECT array_agg(batch_id * 65536 + u.position)
@@ -1037,21 +1047,41 @@ BEGIN
     END IF;
 
     -- Write in sets, ids ascending after the accounts: one order for every writer.
-    INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
-                                credit_account, amount, pending_id, timeout, reason, reference,
-                                metadata, debit_previous, credit_previous)
-    SELECT u.seq, u.created_at, u.ledger, u.code, u.flags, u.id,
-           nullif(account_ids[u.debit], ID_ZERO), nullif(account_ids[u.credit], ID_ZERO), u.amount,
-           u.pending_id, u.timeout, u.reason, u.reference, u.metadata,
-           coalesce(u.debit_previous, CASE WHEN irrefusable THEN last_transfers_before[u.debit] END),
-           coalesce(u.credit_previous, CASE WHEN irrefusable THEN last_transfers_before[u.credit] END)
-      FROM unnest(recorded, seqs, created_ats, ledgers, codes, flags, ids, debit_accounts,
-                  credit_accounts, result_amounts, pending_ids, timeouts, reasons, "references",
-                  metadatas, debit_previous, credit_previous)
-           AS u (recorded, seq, created_at, ledger, code, flags, id, debit, credit, amount,
-                 pending_id, timeout, reason, reference, metadata, debit_previous, credit_previous)
-     WHERE u.recorded
-     ORDER BY u.ledger, u.id;
+    IF irrefusable THEN
+        INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
+                                    credit_account, amount, reference, metadata, debit_previous,
+                                    credit_previous)
+        SELECT u.seq, now_at, u.ledger, u.code, 0, u.id, account_ids[u.debit],
+               account_ids[u.credit], u.amount, u.reference, u.metadata,
+               coalesce(u.debit_previous, last_transfers_before[u.debit]),
+               coalesce(u.credit_previous, last_transfers_before[u.credit])
+          FROM (SELECT unnest(seqs) AS seq, unnest(ledgers) AS ledger, unnest(codes) AS code,
+                       unnest(ids) AS id, unnest(debit_accounts) AS debit,
+                       unnest(credit_accounts) AS credit, unnest(amounts) AS amount,
+                       unnest("references") AS reference, unnest(metadatas) AS metadata,
+                       unnest(debit_previous) AS debit_previous,
+                       unnest(credit_previous) AS credit_previous) AS u
+         ORDER BY u.ledger, u.id;
+    ELSE
+        INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
+                                    credit_account, amount, pending_id, timeout, reason, reference,
+                                    metadata, debit_previous, credit_previous)
+        SELECT u.seq, u.created_at, u.ledger, u.code, u.flags, u.id,
+               nullif(account_ids[u.debit], ID_ZERO), nullif(account_ids[u.credit], ID_ZERO), u.amount,
+               u.pending_id, u.timeout, u.reason, u.reference, u.metadata,
+               u.debit_previous, u.credit_previous
+          FROM (SELECT unnest(recorded) AS recorded, unnest(seqs) AS seq,
+                       unnest(created_ats) AS created_at, unnest(ledgers) AS ledger,
+                       unnest(codes) AS code, unnest(flags) AS flags, unnest(ids) AS id,
+                       unnest(debit_accounts) AS debit, unnest(credit_accounts) AS credit,
+                       unnest(result_amounts) AS amount, unnest(pending_ids) AS pending_id,
+                       unnest(timeouts) AS timeout, unnest(reasons) AS reason,
+                       unnest("references") AS reference, unnest(metadatas) AS metadata,
+                       unnest(debit_previous) AS debit_previous,
+                       unnest(credit_previous) AS credit_previous) AS u
+         WHERE u.recorded
+         ORDER BY u.ledger, u.id;
+    END IF;
     IF n_further > 0 THEN
         INSERT INTO giro.decisions (seq, created_at, ledger, code, flags, id, debit_account,
                                     credit_account, amount, pending_id, reference, metadata,
@@ -1110,7 +1140,6 @@ BEGIN
             RETURNING 1)
         SELECT (SELECT count(*) FROM corrected), (SELECT count(*) FROM updated)
           INTO n_changed, n_updated;
-        -- A locked row stays where it is; were it ever otherwise, nothing of this call may remain.
         IF n_updated <> n_changed THEN
             RAISE EXCEPTION 'updated % of % accounts', n_updated, n_changed
                 USING ERRCODE = 'data_corrupted';
@@ -1163,12 +1192,17 @@ BEGIN
         RAISE EXCEPTION 'the batch was written only after %', not_after
             USING ERRCODE = 'GR001';
     END IF;
+    n_rejected := 0;
+    n_replayed := 0;
+    IF NOT irrefusable THEN
+        SELECT count(*) FILTER (WHERE u.reason IS NOT NULL AND NOT u.replayed),
+               count(*) FILTER (WHERE u.replayed)
+          INTO n_rejected, n_replayed
+          FROM unnest(reasons, replayed) AS u (reason, replayed);
+    END IF;
     INSERT INTO giro.batches (shard, id, kind, items, applied, rejected, replayed, server,
                               created_at)
-    SELECT shard, batch_id, 'transfers', n,
-           count(*) FILTER (WHERE u.reason IS NULL AND NOT u.replayed) + n_further,
-           count(*) FILTER (WHERE u.reason IS NOT NULL AND NOT u.replayed),
-           count(*) FILTER (WHERE u.replayed), server, now_at
-      FROM unnest(reasons, replayed) AS u (reason, replayed);
+    VALUES (shard, batch_id, 'transfers', n, n - n_rejected - n_replayed + n_further, n_rejected,
+            n_replayed, server, now_at);
 END
 $$;

@@ -94,15 +94,10 @@ BEGIN
       FROM unnest(ids, ledgers, codes, flags, overdraft_limits)
            AS u (id, ledger, code, flags, overdraft_limit);
     IF n > 65535 OR well_formed IS NOT TRUE
-       OR NOT giro.is_column(ids, n)
-       OR NOT giro.is_column(ledgers, n)
-       OR NOT giro.is_column(codes, n)
-       OR NOT giro.is_column(flags, n)
-       OR NOT giro.is_column(overdraft_limits, n)
-       OR NOT giro.is_column("references", n)
-       OR NOT giro.is_column(metadatas, n)
-       OR NOT giro.is_column(timestamps, n)
-       OR NOT giro.is_column(requests, n)
+       OR NOT giro.are_columns(
+              n, array_dims(ids), array_dims(ledgers), array_dims(codes), array_dims(flags),
+              array_dims(overdraft_limits), array_dims("references"), array_dims(metadatas),
+              array_dims(timestamps), array_dims(requests))
        OR EXISTS (SELECT FROM unnest(flags, timestamps) AS u (flags, moment)
                    WHERE importing
                      AND (u.flags & IMPORTED <> 0 AND u.moment IS NULL

@@ -33,13 +33,18 @@ async fn migrating_twice_and_at_once_is_migrating() {
     assert!(App::start(&config(&database.server_url)).await.is_ok());
 }
 
-/// What V4 added, away again: as version 3 left it.
+/// What V4 and V5 did, undone: as version 3 left it.
 const BACK_TO_V3: &str = "
     DROP VIEW giro.accounts, giro.transfers;
     DROP INDEX giro.decisions_debits, giro.decisions_credits;
     ALTER TABLE giro.decisions DROP COLUMN debit_previous, DROP COLUMN credit_previous;
     ALTER TABLE giro.account_state DROP COLUMN last_transfer, DROP COLUMN last_transfer_before,
         DROP COLUMN changed_at_before;
+    ALTER TABLE giro.account_state
+        ADD CONSTRAINT account_state_ledger_check CHECK (ledger > 0),
+        ADD CONSTRAINT account_state_code_check CHECK (code BETWEEN 1 AND 65535);
+    ALTER TABLE giro.batches
+        ADD CONSTRAINT batches_kind_check CHECK (kind IN ('accounts', 'transfers', 'expirations'));
     CREATE INDEX decisions_debits ON giro.decisions (ledger, debit_account, seq)
         WHERE reason IS NULL AND debit_account IS NOT NULL;
     CREATE INDEX decisions_credits ON giro.decisions (ledger, credit_account, seq)
@@ -196,13 +201,18 @@ async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
         let found = error.code().map(|code| code.code());
         assert_eq!(found, Some(code), "{statement}: {error:?}");
     }
-    // Bounds under which a subscript and unnest would read different elements.
+    // Columns under which a subscript and unnest would read different elements.
     let shifted = call(&sorted, "1", "1", "null");
     for (column, odd) in [
         ("'{1}', '{1}', '{2}'", "'{1}', '[0:0]={1}', '{2}'"),
         ("'{1}', '{0}',", "'{1}', '[2:2]={0}',"),
         ("'{1}', '{0}',", "'{1}', '{{0}}',"),
         ("'{0}')", "'[0:0]={0}')"),
+        // Of another length, or neither a dry run nor none.
+        ("'{1,1}',", "'{}',"),
+        ("'{1,1}',", "'{1}',"),
+        ("'{0}')", "'{0,0}')"),
+        ("'{0}')", "'{0}', NULL)"),
     ] {
         assert!(shifted.contains(column), "{column}");
         let statement = shifted.replacen(column, odd, 1);
@@ -228,7 +238,8 @@ async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
             assert_eq!(found, Some("22023"), "{statement}: {error:?}");
         }
     }
-    session.batch_execute(&call(&sorted, "1", "1", "now() + interval '1 hour'")).await.unwrap();
+    let sound = call(&sorted, "1", "1", "now() + interval '1 hour'");
+    session.batch_execute(&sound.replacen("null", "'{}'", 1)).await.unwrap();
     // A batch of nothing commits: it is what a probe sends.
     let nothing =
         "SELECT giro.apply_transfers(0, 1, 'test', null, '{}', '{}', '{}', '{}', '{}', '{}',

@@ -15,12 +15,16 @@ const MIGRATIONS: &[(&str, &str)] = &[
     ("V2__whole_ledger", include_str!("../../../sql/migrations/V2__whole_ledger.sql")),
     ("V3__fence", include_str!("../../../sql/migrations/V3__fence.sql")),
     ("V4__linked_transfers", include_str!("../../../sql/migrations/V4__linked_transfers.sql")),
+    (
+        "V5__checks_of_constants",
+        include_str!("../../../sql/migrations/V5__checks_of_constants.sql"),
+    ),
 ];
 
 /// Replaced at every migration, in this order.
 const REPLACED: &[&str] = &[
     include_str!("../../../sql/functions/flag_names.sql"),
-    include_str!("../../../sql/functions/is_column.sql"),
+    include_str!("../../../sql/functions/are_columns.sql"),
     include_str!("../../../sql/functions/transfer_difference.sql"),
     include_str!("../../../sql/functions/account_difference.sql"),
     include_str!("../../../sql/functions/batch_lock.sql"),

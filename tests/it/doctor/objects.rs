@@ -98,6 +98,7 @@ async fn what_was_changed_in_the_schema_is_found_and_its_remedy_mends_it() {
             Warning,
             "ALTER TABLE giro.decisions ADD CONSTRAINT small CHECK (amount < 10)",
         ),
+        (Check::ConstraintExtra, Warning, "ALTER TABLE giro.account_state ADD CHECK (code < 100)"),
         (Check::TableSettings, Warning, "ALTER TABLE giro.account_state SET (fillfactor = 100)"),
         (
             Check::TableSettings,

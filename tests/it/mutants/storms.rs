@@ -42,13 +42,15 @@ const CUTS: &[&str] = &["--faults", "cut-after-sync", "--cycles", "2"];
 async fn is_found(name: &str, faults: &[&str]) {
     let mutant = Mutant::named(name);
     let found = storm(faults, Some(mutant)).await;
-    let expected = mutant.by_the_storm.expect("a storm finds it");
+    let expected = mutant.by_the_storm;
     // A predicate by its name, or what is in the sentence that ended the storm.
-    let is_it = |found: &String| match expected.starts_with('C') {
-        true => found == expected,
-        false => found.contains(expected),
+    let is_one = |found: &String| {
+        expected.iter().any(|expected| match expected.starts_with('C') {
+            true => found == expected,
+            false => found.contains(expected),
+        })
     };
-    assert!(found.iter().any(is_it), "{name} is not found as {expected}: {found:?}");
+    assert!(found.iter().any(is_one), "{name} is not found as {expected:?}: {found:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,7 +67,7 @@ macro_rules! storms {
 
         #[test]
         fn every_mutant_that_a_storm_is_said_to_find_has_one() {
-            let said = Mutant::ALL.iter().filter(|mutant| mutant.by_the_storm.is_some());
+            let said = Mutant::ALL.iter().filter(|mutant| !mutant.by_the_storm.is_empty());
             let said: Vec<_> = said.map(|mutant| mutant.name).collect();
             assert_eq!(said, [$($name),*]);
         }

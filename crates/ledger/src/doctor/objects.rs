@@ -9,13 +9,7 @@ use tokio_postgres::types::Type;
 const APPEND_ONLY: [&str; 5] =
     ["decisions", "batches", "account_balances", "expirations", "hold_chains"];
 
-const CHECKS: [&str; 5] = [
-    "account_state_ledger_check",
-    "account_state_code_check",
-    "batches_kind_check",
-    "function_set_only_row_check",
-    "imports_kind_check",
-];
+const CHECKS: [&str; 2] = ["function_set_only_row_check", "imports_kind_check"];
 
 const TRIGGERS_SQL: &str = "
 SELECT t.relname::text, g.tgname::text, g.tgenabled::text,
