@@ -87,12 +87,14 @@ fn depth(fault: Fault) -> u8 {
         | SqueezeDescriptors => 0,
         // They wait for calls, and then let none pass.
         LockAccounts | LockTable | HaltStandby | CancelStandbyWait | FailFsync | FullData => 1,
-        // They need PostgreSQL.
-        KillBackend | TerminateSessions | ExhaustConnections | HaltBackend | BlackHole => 2,
+        // They need sessions of the servers.
+        KillBackend | TerminateSessions | HaltBackend | BlackHole => 2,
+        // No session of the servers meanwhile.
+        ExhaustConnections => 3,
         // No PostgreSQL meanwhile.
-        KillPostgres | HaltPostgres | PromoteStandby | FullWal => 3,
+        KillPostgres | HaltPostgres | PromoteStandby | FullWal => 4,
         // Only a server: it ends and starts whatever else is wrong.
-        KillServer | RestartServer | HaltServer => 4,
+        KillServer | RestartServer | HaltServer => 5,
     }
 }
 
@@ -104,15 +106,17 @@ pub fn can_overlap(one: Fault, other: Fault) -> bool {
 /// The pairs that cannot overlap, each from one side.
 fn is_apart(one: Fault, other: Fault) -> bool {
     use Fault::*;
-    let no_postgres = |fault| depth(fault) == 3;
+    let no_postgres = |fault| depth(fault) == 4;
     match one {
         // There is one PostgreSQL to kill, halt or promote.
         _ if no_postgres(one) && no_postgres(other) => true,
         // Behind the first one's wait, the second sees no call, and no lock is given.
         _ if depth(one) == 1 && depth(other) == 1 => true,
         // LOCK TABLE waits for batches, and those for the halted backend; and a halted backend goes on
-        // with all of PostgreSQL.
-        HaltBackend => matches!(other, LockAccounts | LockTable | HaltPostgres),
+        // with all of PostgreSQL. It cannot be terminated either, so that others have all connections.
+        HaltBackend => {
+            matches!(other, LockAccounts | LockTable | HaltPostgres | ExhaustConnections)
+        }
         // A standby that is halted has nobody's commits, and cannot take over.
         PromoteStandby if matches!(other, HaltStandby | CancelStandbyWait) => true,
         // Nobody could be shown to refuse the old primary.
@@ -187,6 +191,7 @@ mod tests {
         }
         assert!(can_overlap(Fault::BlackHole, Fault::KillPostgres));
         assert!(!can_overlap(Fault::HaltStandby, Fault::PromoteStandby));
+        assert!(depth(Fault::TerminateSessions) < depth(Fault::ExhaustConnections));
     }
 
     #[test]
