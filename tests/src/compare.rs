@@ -12,6 +12,7 @@
 //! | `watch` | CPU, log and commits of a measured window |
 //! | `raw`, `origin` | the raw file, and where it is from |
 //! | `figures`, `spread`, `report` | what was wanted, and the tables of docs/performance.md |
+//! | `guard` | what a transfer may cost before CI objects |
 //! | `draw` | the pictures |
 //! | `growth` | throughput and cost as the table grows |
 //!
@@ -27,6 +28,7 @@ mod fixture;
 mod floor;
 mod giro;
 mod growth;
+mod guard;
 mod machine;
 mod origin;
 mod pgbench;
@@ -36,6 +38,7 @@ mod report;
 mod run;
 mod site;
 mod spread;
+mod stalls;
 mod standby;
 mod watch;
 
@@ -43,6 +46,7 @@ pub use arguments::{DrawArguments, RunArguments};
 pub use draw::Drawn;
 pub use figures::{Figure, Verdict, figures};
 pub use growth::{GrowthArguments, growth};
+pub use guard::{Guard, guards};
 pub use pgbench::program as pgbench;
 pub use raw::Raw;
 pub use run::run;

@@ -35,6 +35,8 @@ pub enum Contender {
     InsertPk,
     /// COPY of these rows, 1,000 a commit, with all indexes
     Copy,
+    /// The bare UPDATE of the accounts of 1,000 transfers a statement
+    Update,
 }
 
 /// How a contender is driven.
@@ -60,6 +62,16 @@ impl Contender {
         self.driver() != Driver::Session || matches!(self, Self::TpcbArrays | Self::GiroFunction)
     }
 
+    /// Connections for requests that come by themselves: with them it is about as fast as it can be, and no slower
+    /// because they are many.
+    pub(super) fn open_loop_clients(self) -> u32 {
+        match self.driver() {
+            Driver::Pgbench => 16,
+            Driver::Giro => 256,
+            Driver::Session => 1,
+        }
+    }
+
     /// As on the command line and in the raw file.
     pub fn name(self) -> String {
         self.to_possible_value().expect("all can be chosen").get_name().to_owned()
@@ -79,6 +91,7 @@ impl Contender {
             Self::Insert => "bare INSERT, all indexes",
             Self::InsertPk => "bare INSERT, key alone",
             Self::Copy => "COPY, all indexes",
+            Self::Update => "bare UPDATE of the accounts",
         }
     }
 }
@@ -130,7 +143,7 @@ impl std::fmt::Display for Cell {
         if let Some(part) = part_of_peak {
             write!(f, " at {:.0} % of its peak", part * 100.0)?;
         }
-        write!(f, ", {} contended rows", condition.rows)?;
+        write!(f, ", {} contended rows", thousands(condition.rows))?;
         if condition.delay_ms > 0 {
             write!(f, ", {} ms to the database", condition.delay_ms)?;
         }

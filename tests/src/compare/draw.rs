@@ -117,7 +117,7 @@ fn color(contender: Contender) -> RGBColor {
         Contender::TpcbFunction => RGBColor(200, 140, 0),
         Contender::TpcbArrays => RGBColor(160, 110, 20),
         Contender::ForUpdate => RGBColor(180, 80, 140),
-        Contender::Insert | Contender::InsertPk => RGBColor(60, 60, 60),
+        Contender::Insert | Contender::InsertPk | Contender::Update => RGBColor(60, 60, 60),
         Contender::Copy => RGBColor(0, 125, 95),
     }
 }

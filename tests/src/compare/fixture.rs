@@ -40,7 +40,7 @@ pub(super) fn vacuum(contender: Contender) -> &'static str {
         Contender::Giro | Contender::GiroBulk | Contender::GiroFunction | Contender::GiroCall => {
             "VACUUM giro.account_state"
         }
-        Contender::Insert | Contender::InsertPk | Contender::Copy => "",
+        Contender::Insert | Contender::InsertPk | Contender::Copy | Contender::Update => "",
     }
 }
 

@@ -1,5 +1,5 @@
 //! The floor under any ledger: the rows that transfers leave behind, written without any rule into copies of the
-//! tables that Giro's function writes them to.
+//! tables that Giro's function writes them to, and the accounts, updated without one.
 //!
 //! When a transfer comes to leave other rows, [`TABLES`] is what changes; [`look`] refuses to measure until it
 //! has.
@@ -9,6 +9,7 @@ use super::cell::Contender;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use giro_ledger::{Amount, ApplyTransfers, ArrayCall, Transfer};
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::pin::pin;
 use tokio_postgres::{Client, Statement};
@@ -72,38 +73,60 @@ pub(super) enum Floor {
     Insert(Statement),
     /// For each of [`TABLES`].
     Copy(Vec<Statement>),
+    Update(Statement),
 }
 
+/// A copy of the accounts; other cells of the same database count on the balances of the original.
+const ACCOUNTS: &str = "
+    CREATE TABLE floor.account_state (LIKE giro.account_state INCLUDING ALL) %;
+    INSERT INTO floor.account_state SELECT * FROM giro.account_state ORDER BY ctid;
+    ANALYZE floor.account_state";
+const UPDATE: &str = "
+    UPDATE floor.account_state AS s
+       SET debits_posted = s.debits_posted + u.debits, credits_posted = s.credits_posted + u.credits,
+           version = s.version + u.transfers, changed_at = clock_timestamp(),
+           changed_at_before = s.changed_at, last_transfer = u.transfer,
+           last_transfer_before = s.last_transfer
+      FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::bigint[], $5::uuid[])
+           AS u (id, debits, credits, transfers, transfer)
+     WHERE s.ledger = 1 AND s.id = u.id";
+
 impl Floor {
-    /// Makes empty copies with all indexes, or with the primary key alone.
+    /// Makes what this contender writes to: a copy of the accounts, or empty tables with all indexes or the primary
+    /// key alone.
     pub(super) async fn make(superuser: &Client, contender: Contender) -> Result<Self, String> {
         let failed = |error: tokio_postgres::Error| format!("the floor: {error}");
-        let mut make = "DROP SCHEMA IF EXISTS floor CASCADE; CREATE SCHEMA floor;".to_owned();
-        for Table { name, .. } in TABLES {
-            let key_alone = contender == Contender::InsertPk;
-            let but = if key_alone { "EXCLUDING INDEXES" } else { "" };
-            let like = format!("LIKE giro.{name} INCLUDING ALL {but}");
-            let sql = "SELECT (SELECT pg_get_constraintdef(oid) FROM pg_constraint
-                                WHERE conrelid = c.oid AND contype = 'p'),
-                              array_to_string(reloptions, ', ')
-                         FROM pg_class c WHERE oid = ('giro.' || $1)::regclass";
-            let row = superuser.query_one(sql, &[&name]).await.map_err(failed)?;
-            let key: Option<String> = row.get(0);
-            let key = key.filter(|_| key_alone).map(|key| format!(", {key}")).unwrap_or_default();
-            let options: Option<String> = row.get(1);
-            let options = options.map(|options| format!("WITH ({options})")).unwrap_or_default();
-            let _ = write!(make, "CREATE TABLE floor.{name} ({like}{key}) {options};");
-        }
-        superuser.batch_execute(&make).await.map_err(failed)?;
-        if contender != Contender::Copy {
-            return superuser.prepare(&insert()).await.map(Self::Insert).map_err(failed);
-        }
+        let schema = "DROP SCHEMA IF EXISTS floor CASCADE; CREATE SCHEMA floor;";
+        superuser.batch_execute(schema).await.map_err(failed)?;
+        let floor = match contender {
+            Contender::Update => Self::update(superuser).await,
+            Contender::Copy => Self::copy(superuser).await,
+            _ => Self::insert(superuser, contender == Contender::InsertPk).await,
+        };
+        floor.map_err(failed)
+    }
+
+    async fn insert(superuser: &Client, key_alone: bool) -> Result<Self, tokio_postgres::Error> {
+        make_tables(superuser, key_alone).await?;
+        superuser.prepare(&insert()).await.map(Self::Insert)
+    }
+
+    async fn copy(superuser: &Client) -> Result<Self, tokio_postgres::Error> {
+        make_tables(superuser, false).await?;
         let mut statements = Vec::new();
         for Table { name, columns, .. } in TABLES {
             let copy = format!("COPY floor.{name} ({columns}) FROM STDIN");
-            statements.push(superuser.prepare(&copy).await.map_err(failed)?);
+            statements.push(superuser.prepare(&copy).await?);
         }
         Ok(Self::Copy(statements))
+    }
+
+    async fn update(superuser: &Client) -> Result<Self, tokio_postgres::Error> {
+        let accounts = ACCOUNTS.replace('%', &options(superuser, "account_state").await?);
+        for statement in [&accounts, "VACUUM floor.account_state", "CHECKPOINT"] {
+            superuser.batch_execute(statement).await?;
+        }
+        superuser.prepare(UPDATE).await.map(Self::Update)
     }
 
     /// A commit of so many rows.
@@ -111,6 +134,9 @@ impl Floor {
         let failed = |error: tokio_postgres::Error| format!("the floor: {error}");
         let statement = match self {
             Self::Insert(statement) => statement,
+            Self::Update(statement) => {
+                return update(client, statement, rows).await.map_err(failed);
+            }
             Self::Copy(statements) => return copy(client, statements, rows).await.map_err(failed),
         };
         fn column<T>(rows: &[Row], value: impl Fn(&Row) -> T) -> Vec<T> {
@@ -125,19 +151,30 @@ impl Floor {
 
     /// Whether what was written is there.
     pub(super) async fn check(&self, superuser: &Client, transfers: u64) -> Result<(), String> {
-        for Table { name, rows, .. } in TABLES {
-            let sql = format!("SELECT count(*) FROM floor.{name}");
-            let row = superuser.query_one(&sql, &[]).await.map_err(|error| error.to_string())?;
-            let (found, expected) = (row.get::<_, i64>(0) as u64, transfers * rows);
-            if found != expected {
-                return Err(format!(
-                    "{expected} rows were written to {name}, and {found} are there"
-                ));
+        if let Self::Update(_) = self {
+            // Nobody else writes to either meanwhile; a transfer is a version of both of its accounts.
+            let sql = "SELECT ((SELECT sum(version) FROM floor.account_state)
+                               - (SELECT sum(version) FROM giro.account_state))::int8";
+            let row = superuser.query_one(sql, &[]).await.map_err(|error| error.to_string())?;
+            expect("versions of accounts", 2 * transfers, row.get::<_, i64>(0) as u64)?;
+        } else {
+            for Table { name, rows, .. } in TABLES {
+                let sql = format!("SELECT count(*) FROM floor.{name}");
+                let row =
+                    superuser.query_one(&sql, &[]).await.map_err(|error| error.to_string())?;
+                expect(name, transfers * rows, row.get::<_, i64>(0) as u64)?;
             }
         }
         let drop = superuser.batch_execute("DROP SCHEMA floor CASCADE").await;
         drop.map_err(|error| error.to_string())
     }
+}
+
+fn expect(what: &str, expected: u64, found: u64) -> Result<(), String> {
+    let agree = found == expected;
+    agree
+        .then_some(())
+        .ok_or_else(|| format!("{expected} {what} were written, and {found} are there"))
 }
 
 /// One statement for all tables.
@@ -156,6 +193,59 @@ fn insert() -> String {
          {}",
         into(last)
     )
+}
+
+async fn make_tables(superuser: &Client, key_alone: bool) -> Result<(), tokio_postgres::Error> {
+    let but = if key_alone { "EXCLUDING INDEXES" } else { "" };
+    for Table { name, .. } in TABLES {
+        let sql = "SELECT pg_get_constraintdef(oid) FROM pg_constraint
+                    WHERE conrelid = ('giro.' || $1)::regclass AND contype = 'p'";
+        let key: Option<String> = superuser.query_one(sql, &[&name]).await?.get(0);
+        let key = key.filter(|_| key_alone).map(|key| format!(", {key}")).unwrap_or_default();
+        let options = options(superuser, name).await?;
+        let like = format!("LIKE giro.{name} INCLUDING ALL {but}");
+        let make = format!("CREATE TABLE floor.{name} ({like}{key}) {options}");
+        superuser.batch_execute(&make).await?;
+    }
+    Ok(())
+}
+
+/// The storage parameters of the ledger's table, as a clause.
+async fn options(superuser: &Client, table: &str) -> Result<String, tokio_postgres::Error> {
+    let sql = "SELECT coalesce('WITH (' || array_to_string(reloptions, ', ') || ')', '')
+                 FROM pg_class WHERE oid = ('giro.' || $1)::regclass";
+    Ok(superuser.query_one(sql, &[&table]).await?.get(0))
+}
+
+/// What a batch does to an account.
+#[derive(Default)]
+struct Moved {
+    /// Of its debits and of its credits.
+    sums: [u128; 2],
+    transfers: i64,
+    last: Uuid,
+}
+
+/// The accounts in ascending order, each once.
+async fn update(
+    client: &Client,
+    statement: &Statement,
+    rows: &[Row],
+) -> Result<(), tokio_postgres::Error> {
+    let mut accounts: BTreeMap<Uuid, Moved> = BTreeMap::new();
+    for Row { id, debit, credit, amount: Amount(amount), .. } in rows {
+        for (side, account) in [debit, credit].into_iter().enumerate() {
+            let moved = accounts.entry(*account).or_default();
+            moved.sums[side] += amount;
+            (moved.transfers, moved.last) = (moved.transfers + 1, *id);
+        }
+    }
+    let ids: Vec<_> = accounts.keys().copied().collect();
+    let sums = |side: usize| accounts.values().map(move |moved| Amount(moved.sums[side]));
+    let (debits, credits): (Vec<_>, Vec<_>) = (sums(0).collect(), sums(1).collect());
+    let (transfers, last): (Vec<_>, Vec<_>) =
+        accounts.values().map(|moved| (moved.transfers, moved.last)).unzip();
+    client.execute(statement, &[&ids, &debits, &credits, &transfers, &last]).await.map(drop)
 }
 
 async fn copy(

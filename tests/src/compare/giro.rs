@@ -148,12 +148,17 @@ fn measured(report: &Value) -> Result<Measured, String> {
         let value = report.pointer(path).and_then(Value::as_f64);
         value.ok_or_else(|| format!("giro bench does not report {path}"))
     };
+    // Of what was done: a refusal is quick. What was never sent has waited as well.
+    let done = ["single", "bulk"].map(|kind| format!("/latency_by_kind/{kind}/latency_ms"));
+    let is_open = report.pointer("/open_loop").is_some_and(|it| !it.is_null());
+    let of = done.iter().find(|path| !is_open && report.pointer(path).is_some());
+    let of = of.map_or("/latency_ms", String::as_str);
     let latency = Latency {
-        p50: number("/latency_ms/p50")?,
-        p95: number("/latency_ms/p95")?,
-        p99: number("/latency_ms/p99")?,
-        p99_9: number("/latency_ms/p99_9")?,
-        max: number("/latency_ms/max")?,
+        p50: number(&format!("{of}/p50"))?,
+        p95: number(&format!("{of}/p95"))?,
+        p99: number(&format!("{of}/p99"))?,
+        p99_9: number(&format!("{of}/p99_9"))?,
+        max: number(&format!("{of}/max"))?,
     };
     let outcome = |name: &str| number(&format!("/outcomes/{name}")).unwrap_or(0.0) as u64;
     let (seconds, rate) =
@@ -192,6 +197,9 @@ mod tests {
         let measured = measured(&report).unwrap();
         assert_eq!((measured.transfers_per_second, measured.refused), (1000.0, 7));
         assert_eq!((measured.latency_ms.unwrap().p99_9, measured.server_cpu_seconds), (4.0, None));
+        let bulks = json!({"p50": 8, "p95": 8, "p99": 8, "p99_9": 8, "max": 8});
+        report["latency_by_kind"] = json!({"refused": {}, "bulk": {"latency_ms": bulks}});
+        assert_eq!(super::measured(&report).unwrap().latency_ms.unwrap().p50, 8.0);
         report["throughput"] = json!({});
         assert!(super::measured(&report).unwrap_err().contains("transfers_per_second"));
     }

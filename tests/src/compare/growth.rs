@@ -6,6 +6,7 @@ use super::machine;
 use super::origin::Origin;
 use super::raw::{Measured, joined, json, save};
 use super::site::{Site, connect};
+use super::stalls::stalls;
 use crate::ServerProcess;
 use crate::figures::open_many_files;
 use bytesize::ByteSize;
@@ -40,7 +41,7 @@ pub struct GrowthArguments {
     #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
     slice: Duration,
     /// Connections
-    #[arg(long, default_value = "64", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, default_value = "32", value_parser = clap::value_parser!(u32).range(1..=1000))]
     connections: u32,
     /// Transfers in one request
     #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(2..=1000))]
@@ -114,10 +115,11 @@ pub async fn growth(arguments: GrowthArguments) -> Result<bool, String> {
     eprintln!("{ledgers} ledgers: {most} at most, and the time to make their accounts");
     let failed = |error| format!("{}: {error}", arguments.out.display());
     std::fs::create_dir_all(&arguments.out).map_err(failed)?;
+    let stalls = stalls(arguments.slice.min(Duration::from_secs(5))).await;
     let site = Site::start(&arguments.settings).await?;
     let data = site.cluster.data_dir();
     let mut origin = machine::begin(&program, &site.binaries, data, &site.admin).await?;
-    origin.plan = arguments.facts();
+    (origin.plan, origin.stalls) = (arguments.facts(), stalls.to_string());
     let mut growth = Growth { origin, ..Growth::default() };
     for &accounts in &arguments.accounts {
         let why = arguments.grow(&site, &giro, accounts, &mut growth).await?;

@@ -49,7 +49,7 @@ pub(super) async fn begin(
     ];
     let began = humantime::format_rfc3339_seconds(SystemTime::now()).to_string();
     let (machine, versions) = (owned(machine(data)?), owned(versions));
-    Ok(Origin { began, machine, versions, settings, plan: BTreeMap::new() })
+    Ok(Origin { began, machine, versions, settings, ..Origin::default() })
 }
 
 fn owned<const N: usize>(facts: [(&str, String); N]) -> BTreeMap<String, String> {

@@ -16,6 +16,8 @@ pub struct Origin {
     pub began: String,
     /// Where it ran, by name: processor, cores, memory, kernel, file system.
     pub machine: BTreeMap<String, String>,
+    /// What the machine took away before anything ran on it, in words.
+    pub stalls: String,
     /// Of the programs, by name.
     pub versions: BTreeMap<String, String>,
     /// Of PostgreSQL, by name.
@@ -41,7 +43,8 @@ impl Origin {
 
     /// As the beginning of a JSON object.
     pub(super) fn text(&self) -> String {
-        let mut text = format!("{{\n\"began\": {},\n", json(&self.began));
+        let (began, stalls) = (json(&self.began), json(&self.stalls));
+        let mut text = format!("{{\n\"began\": {began},\n\"stalls\": {stalls},\n");
         let maps = [
             ("machine", &self.machine),
             ("versions", &self.versions),

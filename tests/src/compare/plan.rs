@@ -9,7 +9,7 @@ use std::time::Duration;
 
 /// Round trip between primary and standby, in milliseconds.
 pub(super) const STANDBY_ROUND_TRIP_MS: u32 = 1;
-/// What Giro's queue takes, in transfers: with more in bulks at a time, refusals would be measured.
+/// What Giro's queue takes, in transfers: with more in bulks at a time, little else than refusals would be measured.
 const QUEUE: u32 = 10_000;
 
 /// What a run is to be.
@@ -82,13 +82,13 @@ impl Plan {
                 cells.extend(crowds.iter().filter(fits).map(|&who| cell(who, count)));
             }
             if first && open_loop {
-                let most = self.clients.iter().copied().max().unwrap_or(1);
+                let open = [Contender::Tpcb, Contender::Giro];
                 for &part in &self.parts {
-                    let both = [Contender::Tpcb, Contender::Giro];
-                    let both = crowds.iter().filter(|who| both.contains(who));
-                    cells.extend(
-                        both.map(|&who| Cell { part_of_peak: Some(part), ..cell(who, most) }),
-                    );
+                    let both = crowds.iter().copied().filter(|who| open.contains(who));
+                    cells.extend(both.map(|who| Cell {
+                        part_of_peak: Some(part),
+                        ..cell(who, who.open_loop_clients())
+                    }));
                 }
             }
             Block { condition, cells }
@@ -193,7 +193,7 @@ mod tests {
             (Tpcb, 256),
             (Giro, 256), // without bulks, which the queue would refuse
         ];
-        assert_eq!(order(&first[0]), [&closed[..], &[(Tpcb, 256), (Giro, 256)]].concat());
+        assert_eq!(order(&first[0]), [&closed[..], &[(Tpcb, 16), (Giro, 256)]].concat());
         assert!(first[0].cells[10..].iter().all(|cell| cell.part_of_peak == Some(0.5)));
         assert_eq!(order(&first[1]), [(GiroFunction, 1), (Tpcb, 8), (Giro, 8), (GiroBulk, 8)]);
 

@@ -95,10 +95,14 @@ fn environment(raw: &Raw) -> String {
     let load = loads.map_or(String::new(), |it| {
         format!(" Load average of the machine before a cell: {:.1} to {:.1}.", it.low, it.high)
     });
+    let stalls = match &*raw.origin.stalls {
+        "" => String::new(),
+        stalls => format!(" Before the run {stalls}."),
+    };
     format!(
         "{date}, Giro {} at {}, PostgreSQL {}, {}; {}, {} cores, {}, Linux {}, data on {}. `{durability}`, \
          `{others}`. {} accounts; {} s measured after {} s of warm-up, {} rounds; a figure is the median of \
-         the rounds, with the lowest and the highest.{load}\n\n",
+         the rounds, with the lowest and the highest.{load}{stalls}\n\n",
         of(&raw.origin.versions, "giro").trim_start_matches("giro "),
         of(&raw.origin.versions, "commit"),
         of(&raw.origin.versions, "postgresql"),
@@ -243,8 +247,8 @@ fn by_themselves(raw: &Raw) -> String {
     let mut text =
         "Requests that come by themselves (Poisson), at parts of the highest throughput of the \
                     round; a time begins when a request was to be sent:\n\n\
-                    | | part | offered | transfers/s | p50 | p99 | p99.9 |\n\
-                    | --- | --- | --- | --- | --- | --- | --- |\n"
+                    | | clients | part | offered | transfers/s | p50 | p99 | p99.9 |\n\
+                    | --- | --- | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
     for Rounds { cell, rounds } in cells {
         let value = |value: &dyn Fn(&Measured) -> Option<f64>| {
@@ -254,8 +258,9 @@ fn by_themselves(raw: &Raw) -> String {
         let time = |it: Option<f64>| it.map_or("–".to_owned(), |it| format!("{} ms", short(it)));
         let _ = writeln!(
             text,
-            "| {} | {:.0} % | {} | {} | {} | {} | {} |",
+            "| {} | {} | {:.0} % | {} | {} | {} | {} | {} |",
             cell.contender.title(),
+            cell.clients,
             cell.part_of_peak.unwrap_or(0.0) * 100.0,
             number(value(&|it| it.offered_per_second)),
             number(value(&|it| Some(it.transfers_per_second))),

@@ -7,6 +7,7 @@ use super::origin::Origin;
 use super::plan::Plan;
 use super::raw::{Failed, Measured, Raw};
 use super::site::{Place, Site};
+use super::stalls::stalls;
 use super::{calls, fixture, machine, pgbench};
 use crate::figures::open_many_files;
 use futures_util::FutureExt;
@@ -38,9 +39,12 @@ pub async fn run(plan: Plan) -> Result<bool, String> {
     }
     let path = plan.out.join(FILE);
     std::fs::create_dir_all(&plan.out).map_err(|e| format!("{}: {e}", plan.out.display()))?;
+    // No longer than a cell, so that a short run is short.
+    let stalls = stalls(Duration::from_secs_f64(plan.seconds.min(5.0))).await;
     let site = Site::start(&plan.settings).await?;
     let here =
         machine::begin(&plan.giro, &site.binaries, site.cluster.data_dir(), &site.admin).await?;
+    let here = Origin { stalls: stalls.to_string(), ..here };
     let raw = beginning(&plan, here, &path)?;
     let mut run = Run { plan, giro, site, raw, path, began: Instant::now() };
     run.rounds().await?;

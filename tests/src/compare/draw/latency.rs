@@ -66,6 +66,7 @@ fn lines(raw: &Raw, value: fn(&Latency) -> f64) -> Vec<(Line, Vec<u32>)> {
             .cells
             .iter()
             .filter(|it| it.cell.contender == who && it.cell.part_of_peak.is_some())
+            .filter(|it| it.cell.clients == who.open_loop_clients())
             .filter_map(|it| {
                 let x = Spread::of(it.rounds.iter().filter_map(rate))?;
                 Some(point(x, Spread::of(it.rounds.iter().filter_map(value))?))
