@@ -28,7 +28,7 @@ pub struct RunArguments {
     /// Faults by name, or all, cuts (every crash and cut) or none
     #[arg(long, value_name = "NAMES", value_delimiter = ',', default_value = "all")]
     faults: Vec<String>,
-    /// How long faults happen
+    /// How long faults happen, one at least
     #[arg(long = "for", value_name = "TIME", value_parser = some_time, conflicts_with = "cycles")]
     time: Option<Duration>,
     /// Until so many crashes and cuts have happened

@@ -87,6 +87,8 @@ impl Forecast<'_> {
         let Weather { faults, cycles, .. } = weather;
         let too_long = |enough: u64| began.elapsed() > CYCLE_MAX * (enough as u32 + 3);
         match self.plan.until {
+            // Not before a fault has happened: a short storm may begin with a quiet period.
+            Until::Seconds(_) if *faults == 0 && !self.plan.faults.is_empty() => Ok(false),
             Until::Seconds(seconds) => Ok(began.elapsed().as_secs_f64() >= seconds),
             Until::Cycles(enough) if *cycles >= enough || !can_cycle => Ok(true),
             Until::Cycles(enough) if too_long(enough) => Err(format!(
