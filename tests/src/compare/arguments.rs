@@ -7,6 +7,9 @@ use bytesize::ByteSize;
 use clap::ValueEnum;
 use std::path::{Path, PathBuf};
 
+/// PostgreSQL has connections for so many (`site.rs`).
+const MAX_CLIENTS: i64 = 1_024;
+
 /// Measure: `giro-compare run --help`.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArguments {
@@ -18,7 +21,7 @@ pub struct RunArguments {
     contenders: Vec<Contender>,
     /// Numbers of clients under the first condition
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = count(),
-        default_value = "1,2,4,8,16,32,64,128,256,512")]
+        default_value = "1,2,4,8,16,32,64,128,256,512,1024")]
     clients: Vec<u32>,
     /// Numbers of clients under the other conditions
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', value_parser = count(),
@@ -139,7 +142,7 @@ pub(super) fn giro(given: Option<PathBuf>) -> Result<PathBuf, String> {
 }
 
 fn count() -> impl clap::builder::TypedValueParser<Value = u32> {
-    clap::value_parser!(u32).range(1..=1000)
+    clap::value_parser!(u32).range(1..=MAX_CLIENTS)
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

@@ -21,8 +21,10 @@ pub enum Contender {
     ForUpdate,
     /// Giro over HTTP, one transfer a request
     Giro,
-    /// Giro over HTTP, many transfers a request
+    /// Giro over HTTP, --bulk transfers a request
     GiroBulk,
+    /// Giro over HTTP, 1,000 transfers a request
+    GiroLargeBulk,
     /// TPC-B as one function over arrays of 1,000, called by one session
     TpcbArrays,
     /// Giro's array function called by one session with 1,000 transfers
@@ -52,7 +54,7 @@ impl Contender {
     pub(super) fn driver(self) -> Driver {
         match self {
             Self::Tpcb | Self::TpcbFunction | Self::ForUpdate => Driver::Pgbench,
-            Self::Giro | Self::GiroBulk => Driver::Giro,
+            Self::Giro | Self::GiroBulk | Self::GiroLargeBulk => Driver::Giro,
             _ => Driver::Session,
         }
     }
@@ -72,6 +74,15 @@ impl Contender {
         }
     }
 
+    /// Transfers in a request over HTTP, where `bulk` is what was asked for.
+    pub(super) fn transfers_per_request(self, bulk: u32) -> u32 {
+        match self {
+            Self::GiroBulk => bulk,
+            Self::GiroLargeBulk => BATCH as u32,
+            _ => 1,
+        }
+    }
+
     /// As on the command line and in the raw file.
     pub fn name(self) -> String {
         self.to_possible_value().expect("all can be chosen").get_name().to_owned()
@@ -85,6 +96,7 @@ impl Contender {
             Self::ForUpdate => "SELECT FOR UPDATE",
             Self::Giro => "Giro",
             Self::GiroBulk => "Giro, bulks",
+            Self::GiroLargeBulk => "Giro, bulks of 1,000",
             Self::TpcbArrays => "TPC-B, arrays of 1,000",
             Self::GiroFunction => "Giro's function, 1,000 a call",
             Self::GiroCall => "Giro's function, 1 a call",

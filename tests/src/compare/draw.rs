@@ -5,7 +5,7 @@ mod latency;
 pub(super) mod table_size;
 mod throughput;
 
-use super::cell::{Cell, Condition, Contender};
+use super::cell::{Cell, Condition, Contender, Driver};
 use super::growth::{self, Growth};
 use super::raw::{Measured, Raw};
 use super::report;
@@ -112,6 +112,7 @@ fn color(contender: Contender) -> RGBColor {
     match contender {
         Contender::Giro => RGBColor(0, 90, 160),
         Contender::GiroBulk => RGBColor(60, 155, 210),
+        Contender::GiroLargeBulk => RGBColor(0, 150, 150),
         Contender::GiroFunction | Contender::GiroCall => RGBColor(90, 130, 190),
         Contender::Tpcb => RGBColor(196, 78, 0),
         Contender::TpcbFunction => RGBColor(200, 140, 0),
@@ -125,9 +126,7 @@ fn color(contender: Contender) -> RGBColor {
 fn stroke(contender: Contender) -> Stroke {
     match contender {
         Contender::Giro => Stroke::Thick,
-        Contender::GiroBulk | Contender::Tpcb | Contender::TpcbFunction | Contender::ForUpdate => {
-            Stroke::Thin
-        }
+        _ if contender.driver() != Driver::Session => Stroke::Thin,
         _ => Stroke::Dashed,
     }
 }
@@ -190,7 +189,8 @@ fn rate(measured: &Measured) -> Option<f64> {
 }
 
 /// Those that have many clients.
-const CROWDS: [Contender; 5] = [
+const CROWDS: [Contender; 6] = [
+    Contender::GiroLargeBulk,
     Contender::GiroBulk,
     Contender::Giro,
     Contender::ForUpdate,

@@ -67,6 +67,7 @@ pub fn figures(raw: &Raw) -> Vec<Figure> {
         ("Single transfers over HTTP, 8 connections", 8, 10_000.0),
         ("Single transfers over HTTP, 64 connections", 64, 45_000.0),
         ("Single transfers over HTTP, 256 connections", 256, 60_000.0),
+        ("Single transfers over HTTP, 1,024 connections", 1_024, 65_000.0),
     ];
     let mut all: Vec<_> = singles
         .into_iter()
@@ -74,6 +75,8 @@ pub fn figures(raw: &Raw) -> Vec<Figure> {
         .collect();
     let bulks = "Transfers in bulks over HTTP, 64 connections";
     all.push(rate(raw, Contender::GiroBulk, 64, 90_000.0, bulks));
+    let bulks = "Transfers in bulks of 1,000 over HTTP, 8 connections";
+    all.push(rate(raw, Contender::GiroLargeBulk, 8, 120_000.0, bulks));
     all.extend([
         against_tpcb(raw, FEW, None, 8.0, "Giro against TPC-B by pgbench, 10 contended rows", best),
         against_tpcb(raw, FEW, Some(CLIENTS), 20.0, "The same", same),
@@ -264,13 +267,17 @@ mod tests {
             (Giro, 256, [9000.0, 18000.0, 7000.0]),
         ]);
         let figures = figures(&raw);
-        let judged = |of: usize| (&*figures[of].measured, figures[of].verdict);
-        assert_eq!(judged(1), ("3,000/s (2,000–4,000)", Verdict::Missed));
+        let figure = |what: &str| figures.iter().find(|figure| figure.what == what).unwrap();
+        let judged = |what| (&*figure(what).measured, figure(what).verdict);
+        let eight = "Single transfers over HTTP, 8 connections";
+        assert_eq!(judged(eight), ("3,000/s (2,000–4,000)", Verdict::Missed));
         // 8 are wanted.
-        assert_eq!(judged(5), ("9.00× (7.00–9.00)", Verdict::Unsettled));
-        assert_eq!(judged(6), ("90.0× (70.0–90.0)", Verdict::Reached));
-        let from = &figures[6].from;
+        let best = "Giro against TPC-B by pgbench, 10 contended rows";
+        assert_eq!(judged(best), ("9.00× (7.00–9.00)", Verdict::Unsettled));
+        assert_eq!(judged("The same"), ("90.0× (70.0–90.0)", Verdict::Reached));
+        let from = &figure("The same").from;
         assert!(from.starts_with("9,000 against 100 transfers/s"), "{from}");
-        assert!(figures[7..].iter().all(|figure| figure.verdict == Verdict::NotMeasured));
+        let measured = figures.iter().filter(|figure| figure.verdict != Verdict::NotMeasured);
+        assert_eq!(measured.count(), 4, "these, and 256 connections");
     }
 }

@@ -37,9 +37,11 @@ pub(super) fn vacuum(contender: Contender) -> &'static str {
             "VACUUM pgbench_branches, pgbench_tellers"
         }
         Contender::ForUpdate => "VACUUM app_accounts",
-        Contender::Giro | Contender::GiroBulk | Contender::GiroFunction | Contender::GiroCall => {
-            "VACUUM giro.account_state"
-        }
+        Contender::Giro
+        | Contender::GiroBulk
+        | Contender::GiroLargeBulk
+        | Contender::GiroFunction
+        | Contender::GiroCall => "VACUUM giro.account_state",
         Contender::Insert | Contender::InsertPk | Contender::Copy | Contender::Update => "",
     }
 }

@@ -1,6 +1,6 @@
 //! Giro as its users run it: `giro migrate`, `giro serve` and `giro bench` as processes of their own.
 
-use super::cell::{Cell, Contender};
+use super::cell::Cell;
 use super::plan::Plan;
 use super::raw::{Latency, Measured};
 use super::site::Place;
@@ -84,8 +84,9 @@ impl Giro {
             command.args(["--connections", &cell.clients.to_string()]);
             command.args(["--warmup", &milliseconds(plan.warmup)]);
             command.args(["--duration", &milliseconds(plan.seconds)]);
-            if cell.contender == Contender::GiroBulk {
-                command.args(["--bulk", &plan.bulk.to_string()]);
+            let bulk = cell.contender.transfers_per_request(plan.bulk);
+            if bulk > 1 {
+                command.args(["--bulk", &bulk.to_string()]);
             }
             if let Some(rate) = rate {
                 command.args(["--arrivals", "poisson", "--rate", &format!("{rate:.0}")]);

@@ -77,8 +77,7 @@ impl Plan {
             let sessions = sessions.into_iter().filter(|who| first || who.under_every_condition());
             let mut cells: Vec<_> = sessions.map(|who| cell(who, 1)).collect();
             for &count in &clients {
-                let fits =
-                    |who: &&Contender| **who != Contender::GiroBulk || count * self.bulk <= QUEUE;
+                let fits = |who: &&Contender| count * who.transfers_per_request(self.bulk) <= QUEUE;
                 cells.extend(crowds.iter().filter(fits).map(|&who| cell(who, count)));
             }
             if first && open_loop {
@@ -141,7 +140,7 @@ mod tests {
     fn plan() -> Plan {
         Plan {
             giro: "giro".into(),
-            contenders: vec![Tpcb, Giro, GiroBulk, GiroFunction, Insert],
+            contenders: vec![Tpcb, Giro, GiroBulk, GiroLargeBulk, GiroFunction, Insert],
             clients: vec![1, 8, 256],
             few_clients: vec![8],
             delays: vec![0, 10],
@@ -187,20 +186,23 @@ mod tests {
             (Tpcb, 1),
             (Giro, 1),
             (GiroBulk, 1),
+            (GiroLargeBulk, 1),
             (Tpcb, 8),
             (Giro, 8),
             (GiroBulk, 8),
+            (GiroLargeBulk, 8),
             (Tpcb, 256),
             (Giro, 256), // without bulks, which the queue would refuse
         ];
         assert_eq!(order(&first[0]), [&closed[..], &[(Tpcb, 16), (Giro, 256)]].concat());
-        assert!(first[0].cells[10..].iter().all(|cell| cell.part_of_peak == Some(0.5)));
-        assert_eq!(order(&first[1]), [(GiroFunction, 1), (Tpcb, 8), (Giro, 8), (GiroBulk, 8)]);
+        assert!(first[0].cells[12..].iter().all(|cell| cell.part_of_peak == Some(0.5)));
+        let few = [(GiroFunction, 1), (Tpcb, 8), (Giro, 8), (GiroBulk, 8), (GiroLargeBulk, 8)];
+        assert_eq!(order(&first[1]), few);
 
         let second = plan().round(2, false);
         let begin = [(GiroFunction, 1), (Insert, 1), (Giro, 256), (Tpcb, 256), (Giro, 8)];
         assert_eq!(order(&second[0])[..5], begin);
-        assert_eq!(second[0].cells.len(), 10);
+        assert_eq!(second[0].cells.len(), 12);
     }
 
     #[test]
