@@ -69,6 +69,8 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_indexscan = on
+SET enable_nestloop = on
 SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -102,7 +104,7 @@ DECLARE
     HISTORY                        CONSTANT int := 8;
     CLOSED                         CONSTANT int := 32;
 
-    n               CONSTANT int := cardinality(ids);
+    n               CONSTANT int := coalesce(cardinality(ids), 0);
     well_formed     boolean;
     ascending       boolean;  -- the accounts; NULL for one or none
     malformed       boolean;
@@ -145,6 +147,7 @@ DECLARE
     written_changed_ats      timestamptz[];
     changed_ats_before       timestamptz[];
     last_transfers_before    uuid[];
+    all_found       boolean;  -- accounts, in their order; NULL for none
     found           int[];  -- the indexes of those that exist
     restrained      boolean;  -- one of them might refuse a transfer
     places          int[];  -- where an account of the call is among those of the call and the holds
@@ -274,8 +277,10 @@ BEGIN
                    unnest(credit_accounts) AS credit, unnest(amounts) AS amount,
                    unnest(codes) AS code, unnest(flags) AS flags) AS u;
     malformed := n > 65535 OR well_formed IS NOT TRUE OR dry_run IS NULL
+        OR shard IS NULL OR server IS NULL OR ids IS NULL
         OR account_ids IS NULL OR account_ledgers IS NULL
         OR cardinality(account_ledgers) <> cardinality(account_ids)
+        OR cardinality(account_ids) = 1 AND (account_ledgers[1] IS NULL OR account_ids[1] IS NULL)
         OR NOT giro.are_columns(cardinality(account_ids), array_dims(account_ids),
                                 array_dims(account_ledgers))
         OR NOT giro.are_columns(
@@ -460,8 +465,10 @@ BEGIN
     END LOOP;
     IF AMOUNT_MAX < ANY (foreseen_debits_posted) OR AMOUNT_MAX < ANY (foreseen_credits_posted)
        OR AMOUNT_MAX < ANY (foreseen_debits_pending)
-       OR AMOUNT_MAX < ANY (foreseen_credits_pending) THEN
-        -- More than a column holds; nothing is foreseen then.
+       OR AMOUNT_MAX < ANY (foreseen_credits_pending)
+       OR -AMOUNT_MAX > ANY (foreseen_debits_pending)
+       OR -AMOUNT_MAX > ANY (foreseen_credits_pending) THEN
+        -- More than a column holds, or less where many resolve one hold; nothing is foreseen then.
         irrefusable := false;
         foreseen_debits_posted := array_fill(0::numeric, ARRAY[cardinality(account_ids)]);
         foreseen_credits_posted := foreseen_debits_posted;
@@ -520,12 +527,21 @@ BEGIN
                          AND s.credits_pending + s.credits_posted
                              > s.debits_posted - u.debits_posted + s.overdraft_limit AS restrains)
         SELECT array_agg(t.place), array_agg(t.row_tid), array_agg(t.last_transfer_before),
-               min(t.changed_at), greatest(now_at, max(t.changed_at)), bool_or(t.restrains)
-          INTO found, row_tids, last_transfers_before, changed_first, now_at, restrained
+               min(t.changed_at), greatest(now_at, max(t.changed_at)), bool_or(t.restrains),
+               array_agg(t.place) = ARRAY(SELECT generate_series(1, cardinality(account_ids)))
+          INTO found, row_tids, last_transfers_before, changed_first, now_at, restrained, all_found
           FROM taken t;
-        IF cardinality(found) IS DISTINCT FROM cardinality(account_ids) THEN
-            -- Every account that exists back to its place.
+        IF all_found IS NOT TRUE THEN
             irrefusable := false;
+            -- Whatever made the plan another one, nothing may go to another account than its own.
+            IF EXISTS (SELECT FROM (SELECT unnest(found[:cardinality(found) - 1]) AS place,
+                                           unnest(found[2:]) AS next) AS u
+                        WHERE u.place > u.next) THEN
+                RAISE EXCEPTION 'the accounts were not locked in their order'
+                    USING ERRCODE = 'data_corrupted', HINT = 'See giro doctor: the function or the '
+                        'indexes of giro.account_state are not as giro migrate leaves them.';
+            END IF;
+            -- Every account that exists back to its place.
             SELECT array_agg(CASE WHEN found[b.bucket] = b.place THEN row_tids[b.bucket] END)
               INTO row_tids
               FROM (SELECT u.place, width_bucket(u.place, found) AS bucket

@@ -43,6 +43,8 @@ SET enable_seqscan = off
 SET enable_bitmapscan = off
 SET enable_hashjoin = off
 SET enable_mergejoin = off
+SET enable_indexscan = on
+SET enable_nestloop = on
 SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -57,7 +59,7 @@ DECLARE
     BOTH_LIMITS CONSTANT int := 2 | 4;  -- debits_must_not_exceed_credits, and its mirror
     IMPORTED    CONSTANT int := 16;
 
-    n           CONSTANT int := cardinality(ids);
+    n           CONSTANT int := coalesce(cardinality(ids), 0);
     well_formed boolean;
     created     boolean[] := array_fill(false, ARRAY[n]);
     previous    int[];  -- the last earlier position with the same id
@@ -93,7 +95,7 @@ BEGIN
       INTO well_formed, importing
       FROM unnest(ids, ledgers, codes, flags, overdraft_limits)
            AS u (id, ledger, code, flags, overdraft_limit);
-    IF n > 65535 OR well_formed IS NOT TRUE
+    IF n > 65535 OR well_formed IS NOT TRUE OR shard IS NULL OR server IS NULL OR ids IS NULL
        OR NOT giro.are_columns(
               n, array_dims(ids), array_dims(ledgers), array_dims(codes), array_dims(flags),
               array_dims(overdraft_limits), array_dims("references"), array_dims(metadatas),

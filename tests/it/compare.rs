@@ -151,6 +151,8 @@ fn the_repository_shows_what_its_raw_file_says() {
         return;
     }
     let drawn = Drawn::of(Path::new(SHOWN)).unwrap();
+    let both = drawn.tables.contains("| | 10,000 accounts | 1,000,000 accounts |");
+    assert!(both, "the floor is shown for few accounts and for many");
     for (name, picture) in &drawn.pictures {
         let shown = fs::read_to_string(Path::new(SHOWN).join(name)).unwrap();
         assert!(shown == *picture, "{name} is another picture: giro-compare draw");

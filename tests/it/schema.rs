@@ -213,9 +213,22 @@ async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
         ("'{1,1}',", "'{1}',"),
         ("'{0}')", "'{0,0}')"),
         ("'{0}')", "'{0}', NULL)"),
+        // Without what the call itself needs.
+        ("(0, ", "(NULL, "),
+        ("'test'", "NULL"),
+        (&*format!("'{{{one}}}', '{{1}}'"), "NULL, '{1}'"),
+        ("'{1,1}'", "NULL"),
     ] {
         assert!(shifted.contains(column), "{column}");
         let statement = shifted.replacen(column, odd, 1);
+        let error = session.batch_execute(&statement).await.expect_err(&statement);
+        assert_eq!(error.code().map(|code| code.code()), Some("22023"), "{statement}: {error:?}");
+    }
+    for single in ["'{1}', '{NULL}'".to_owned(), format!("'{{NULL}}', '{{{one}}}'")] {
+        let statement = shifted
+            .replacen(&format!("'{{1,1}}', '{{{sorted}}}'"), &single, 1)
+            .replacen("'{2}'", "'{1}'", 1);
+        assert!(statement.contains(&single), "{statement}");
         let error = session.batch_execute(&statement).await.expect_err(&statement);
         assert_eq!(error.code().map(|code| code.code()), Some("22023"), "{statement}: {error:?}");
     }

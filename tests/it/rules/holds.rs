@@ -1,6 +1,6 @@
 //! "Pending", "Post", "Void", "Expiry".
 
-use super::{Ledger, MAX, SECOND, hold, post, transfer, void};
+use super::{Ledger, MAX, SECOND, hold, linked, post, transfer, void};
 use giro_tests::database::connect;
 use giro_tests::eventually;
 use serde_json::json;
@@ -206,5 +206,29 @@ async fn expiry_works_on_closed_accounts_and_opens_what_a_closing_hold_had_close
     ledger.expire().await;
     assert!(!ledger.is_closed(1).await && !ledger.is_closed(2).await);
     assert_eq!(ledger.apply(json!([transfer(13, json!({}))])).await, ["applied"]);
+    ledger.server.database.assert_consistent().await;
+}
+
+#[tokio::test]
+async fn however_many_resolve_the_largest_hold_at_once_each_has_its_own_answer() {
+    let ledger = ledger().await;
+    // Together they would take more from the pending balances than a column has digits for.
+    let voids = |from: u32, of| (from..from + 4).map(|id| void(id, of, json!({}))).collect();
+    let voided = "pending_transfer_already_voided";
+    for first in [10, 30] {
+        let largest = hold(first, json!({"amount": MAX}));
+        assert_eq!(ledger.apply(json!([largest])).await, ["applied"]);
+        let chain = linked(voids(first + 1, first));
+        let failed = "linked_event_failed";
+        assert_eq!(ledger.apply(chain).await, [failed, voided, failed, failed]);
+        let expected = ["applied", voided, voided, voided];
+        assert_eq!(ledger.apply(json!(voids(first + 5, first))).await, expected);
+    }
+    // What is no hold is subtracted as well, in what is foreseen.
+    let plain = transfer(50, json!({"amount": MAX}));
+    assert_eq!(ledger.apply(json!([plain])).await, ["applied"]);
+    let posts: Vec<_> = (51..56).map(|id| post(id, 50, json!({"amount": 0}))).collect();
+    assert_eq!(ledger.apply(json!(posts)).await, ["pending_transfer_not_pending"; 5]);
+    assert_eq!(ledger.balances(1).await[0], 0);
     ledger.server.database.assert_consistent().await;
 }
