@@ -1,16 +1,20 @@
 //! `giro bench` against a real server: every workload is reported in full, and its money agrees.
 
-use giro_tests::TestServer;
+use giro_tests::{TestServer, eventually};
 use serde_json::Value;
 use std::path::Path;
+use std::process::Stdio;
 use tokio::process::Command;
 
 /// Runs `giro bench` for a moment on few accounts: its report, or what it says on failing.
 async fn bench(server: &TestServer, more: &[&str]) -> Result<Value, String> {
     let (url, pid) = (format!("http://{}", server.address()), std::process::id().to_string());
+    let connections =
+        if more.contains(&"--connections") { &[][..] } else { &["--connections", "8"] };
     let output = Command::new(env!("CARGO_BIN_EXE_giro-under-test"))
         .args(["bench", "--json", "--url", &url, "--database-url", &server.database.server_url])
-        .args(["--connections", "8", "--duration", "1s", "--warmup", "100ms"])
+        .args(connections)
+        .args(["--duration", "1s", "--warmup", "100ms"])
         .args(["--accounts", "200", "--server-pid", &pid])
         .args(more)
         .current_dir("/")
@@ -124,6 +128,8 @@ async fn bench_refuses_what_makes_no_sense_before_it_begins() {
         (&["--workload", "chains", "--bulk", "5"][..], "bulk: must be 1"),
         (&["--workload", "zipf", "--hot-accounts", "5"], "hot_accounts: must be absent"),
         (&["--rate", "0"], "rate: must be above 0"),
+        (&["--bulk", "0"], "bulk: must be at least 1"),
+        (&["--connections", "1000000000"], "more than the process may open"),
         (&["--arrivals", "poisson"], "--rate"),
         (&["--workload", "cold"], "possible values: hot, uniform, zipf"),
         (&["--hdr", "/nowhere/log"], "/nowhere/log: "),
@@ -134,4 +140,23 @@ async fn bench_refuses_what_makes_no_sense_before_it_begins() {
     }
     let accounts = server.database.number("SELECT count(*) FROM giro.accounts").await;
     assert_eq!(accounts, 0, "nothing was begun");
+}
+
+#[tokio::test]
+async fn what_a_stopped_run_left_behind_is_not_taken_for_lost_money() {
+    let server = TestServer::start().await;
+    let url = format!("http://{}", server.address());
+    let mut stopped = Command::new(env!("CARGO_BIN_EXE_giro-under-test"))
+        .args(["bench", "--url", &url, "--database-url", &server.database.server_url])
+        .args(["--connections", "64", "--duration", "60s", "--warmup", "0s", "--accounts", "200"])
+        .current_dir("/")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("the program runs");
+    let applied = "SELECT count(*) FROM giro.transfers";
+    eventually("it sends", async || server.database.number(applied).await > 100).await;
+    stopped.kill().await.expect("it is stopped");
+    bench(&server, &[]).await.unwrap_or_else(|said| panic!("{said}"));
 }

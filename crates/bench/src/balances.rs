@@ -1,5 +1,8 @@
 //! The balances of a run's accounts, read from the database and from the server.
 
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::BenchError;
@@ -24,6 +27,32 @@ const BY_IDS: &str = "SELECT wanted.position, b.debits_pending, b.debits_posted,
            LATERAL (SELECT debits_pending::int8, debits_posted::int8, credits_pending::int8, \
                            credits_posted::int8 \
                       FROM giro.balances WHERE ledger = $1 AND account = wanted.id OFFSET 0) b";
+
+/// A server that decides nothing for so long has nothing left under way.
+const QUIET: Duration = Duration::from_millis(300);
+/// What keeps it busy for longer is another's load, which may be on other accounts.
+const QUIET_WITHIN: Duration = Duration::from_secs(5);
+
+/// Waits until the server is done with what a run that was stopped left behind in its queue.
+pub(crate) async fn until_quiet(database: &Database) -> Result<(), BenchError> {
+    let began = Instant::now();
+    let mut before = decided(database).await?;
+    loop {
+        sleep(QUIET).await;
+        let now = decided(database).await?;
+        if now == before || began.elapsed() > QUIET_WITHIN {
+            return Ok(());
+        }
+        before = now;
+    }
+}
+
+/// Grows with each batch.
+async fn decided(database: &Database) -> Result<i64, BenchError> {
+    let doing = "see whether it is at rest";
+    let rows = database.rows(doing, "SELECT giro.settled_seq()", &[]).await?;
+    column(&rows[0], 0, doing)
+}
 
 /// Reads the balances of every account from the database as of one moment: a transfer in doubt
 /// may be applied while they are read.

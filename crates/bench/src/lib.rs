@@ -94,6 +94,7 @@ pub async fn run(options: Options) -> Result<Report, BenchError> {
     let sampler = Sampler::new(Database::connect(&options.database_url).await?, file);
     let accounts = accounts(&options, target);
     accounts.prepare().await?;
+    balances::until_quiet(&database).await?;
     let before = balances::in_database(&database, &accounts).await?;
 
     let starts = options.open_loop.map(|open_loop| Starts::new(open_loop, options.seed));

@@ -33,7 +33,7 @@ pub struct Options {
     pub hot_accounts: Option<u64>,
     /// All other accounts. Each takes about 100 bytes of memory.
     pub accounts: u64,
-    /// 0 or 1: single transfers through `POST /transfer`. More: that many transfers in each
+    /// 1: single transfers through `POST /transfer`. More: that many transfers in each
     /// `POST /transfers`. Not for `chains` and `mixed`, which have sizes of their own.
     pub bulk: usize,
     /// The server's `batch.max_items`: the most items in one request. Bounds `bulk`, and is the
@@ -68,7 +68,7 @@ impl Options {
             warmup: Duration::from_secs(5),
             hot_accounts: None,
             accounts: 1_000_000,
-            bulk: 0,
+            bulk: 1,
             max_items: 1000,
             ledger: 1,
             seed: 1,
@@ -114,6 +114,7 @@ impl Options {
     fn validate_size(&self) -> Result<(), BenchError> {
         let Self { workload, bulk, max_items, .. } = *self;
         let of_server = format!("at most {max_items}, the server's batch.max_items");
+        require(bulk > 0, "bulk", "at least 1")?;
         require(bulk <= max_items, "bulk", &format!("{of_server}; {bulk} is too many"))?;
         if let Some(largest) = workload.largest_request() {
             let absent = format!("1: the workload {workload} has sizes of its own");
@@ -150,7 +151,7 @@ impl Options {
 
     /// The most transfers in one request.
     pub(crate) fn transfers_per_request(&self) -> usize {
-        self.workload.largest_request().unwrap_or(self.bulk.max(1))
+        self.workload.largest_request().unwrap_or(self.bulk)
     }
 }
 

@@ -101,7 +101,7 @@ async fn accounts_are_created_once() {
 #[tokio::test]
 async fn outcomes_and_failures_of_single_transfers_are_counted() {
     let server = Server::new(Wrong::Trouble);
-    let (options, accounts) = setup(&server.start().await, Workload::Hot, 0).await;
+    let (options, accounts) = setup(&server.start().await, Workload::Hot, 1).await;
     let connections = || server.connections.load(Ordering::Relaxed);
     let all = connections() + options.connections as u64 + 2;
     let (tally, control) = load(&options, &accounts, 300, || connections() == all).await;
@@ -128,7 +128,7 @@ async fn outcomes_and_failures_of_single_transfers_are_counted() {
 #[tokio::test]
 async fn in_a_closed_loop_who_is_refused_waits_as_told() {
     let server = Server::new(Wrong::Busy);
-    let (options, accounts) = setup(&server.start().await, Workload::Hot, 0).await;
+    let (options, accounts) = setup(&server.start().await, Workload::Hot, 1).await;
     let posts = || server.transfer_posts.load(Ordering::Relaxed);
     let (tally, _) = load(&options, &accounts, 0, || posts() == 3).await;
     assert_eq!((tally.outcomes.not_applied, posts()), (3, 3), "each connection sent one");
@@ -149,7 +149,7 @@ async fn each_transfer_of_a_bulk_is_counted() {
 async fn the_money_of_every_workload_agrees() {
     for workload in Workload::ALL {
         let server = Server::new(Wrong::Nothing);
-        let (options, accounts) = setup(&server.start().await, workload, 0).await;
+        let (options, accounts) = setup(&server.start().await, workload, 1).await;
         let (tally, control) = load(&options, &accounts, 500, || true).await;
         assert_eq!(tally.first_other, None, "{workload}");
         assert_eq!(tally.reads.answered > 0, workload == Workload::Mixed);
@@ -167,7 +167,7 @@ async fn a_loss_is_found_in_every_workload() {
         .flat_map(|wrong| Workload::ALL.map(|workload| (workload, wrong)))
     {
         let server = Server::new(wrong);
-        let (options, accounts) = setup(&server.start().await, workload, 0).await;
+        let (options, accounts) = setup(&server.start().await, workload, 1).await;
         let (_, control) = load(&options, &accounts, 500, || true).await;
         let error = money(&accounts, &control).await.expect_err("found");
         assert!(matches!(error, BenchError::MoneyLost { .. }), "{workload} {wrong:?}: {error}");
@@ -177,7 +177,7 @@ async fn a_loss_is_found_in_every_workload() {
 #[tokio::test]
 async fn an_acknowledged_transfer_that_cannot_be_read_is_found() {
     let server = Server::new(Wrong::Forgetfulness);
-    let (options, accounts) = setup(&server.start().await, Workload::Mixed, 0).await;
+    let (options, accounts) = setup(&server.start().await, Workload::Mixed, 1).await;
     let (tally, _) = load(&options, &accounts, 2000, || true).await;
     assert!(tally.lost_reads > 0);
     let first = tally.first_lost.expect("an example");
@@ -187,7 +187,7 @@ async fn an_acknowledged_transfer_that_cannot_be_read_is_found() {
 #[tokio::test]
 async fn a_server_that_stalls_shows_in_an_open_loop() {
     let server = Server::new(Wrong::Stall);
-    let (mut options, accounts) = setup(&server.start().await, Workload::Uniform, 0).await;
+    let (mut options, accounts) = setup(&server.start().await, Workload::Uniform, 1).await;
     options.open_loop = Some(OpenLoop { rate: 1000.0, arrivals: Spacing::Constant });
     let (_, control) = load(&options, &accounts, 600, || true).await;
     let latencies = control.recorder.take().all();

@@ -100,7 +100,8 @@ impl App {
     pub async fn start(config: &Config) -> Result<Self, StartError> {
         let url = config.database.url.as_ref().ok_or(StartError::NoDatabase)?;
         let connector = config.connector(url)?;
-        descriptors::make_room(config.server.max_connections).map_err(StartError::Descriptors)?;
+        descriptors::make_room("server.max_connections", config.server.max_connections)
+            .map_err(StartError::Descriptors)?;
         greet(&connector, url).await?;
         let api_listener = bind("server.listen", config.server.listen)?;
         let admin_listener = bind("admin.listen", config.admin.listen)?;

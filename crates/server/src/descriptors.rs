@@ -5,8 +5,9 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 /// What is not a connection of a caller: sessions, listeners, operators, files.
 const OTHERS: u64 = 128;
 
-/// Raises the soft limit to the hard one, and refuses a cap on connections that does not fit it.
-pub(crate) fn make_room(connections: usize) -> Result<(), String> {
+/// Raises the soft limit to the hard one, and refuses a number of connections that does not fit it; `option` is
+/// where it was asked for.
+pub(crate) fn make_room(option: &str, connections: usize) -> Result<(), String> {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current != limit.maximum {
         limit.current = limit.maximum;
@@ -17,7 +18,7 @@ pub(crate) fn make_room(connections: usize) -> Result<(), String> {
     let needed = connections as u64 + OTHERS;
     if needed > room {
         return Err(format!(
-            "server.max_connections ({connections}) and {OTHERS} other descriptors are more than the \
+            "{option} ({connections}) and {OTHERS} other descriptors are more than the \
              process may open ({room}): lower the one or raise the other (ulimit -n)"
         ));
     }

@@ -1,6 +1,7 @@
 use super::Ended;
 use super::dev::{DATA_DIR, URL_FILE};
 use crate::config::Config;
+use crate::descriptors;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use giro_bench::{Arrivals, OpenLoop, Workload};
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ pub(crate) struct Args {
     /// Where the server listens [default: server.listen of the settings]
     #[arg(long)]
     url: Option<String>,
-    /// The server's database, to read its settings and statistics [default: that of giro dev]
+    /// The server's database, to read balances, settings and statistics [default: that of giro dev]
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
     /// Which requests, and between which accounts
@@ -78,9 +79,13 @@ pub(crate) async fn run(args: Args, settings: Config) -> Ended {
     let database_url = match args.database_url {
         Some(url) => url,
         None => std::fs::read_to_string(&left_by_dev).map_err(|error| {
-            format!("--database-url is not given, and {}: {error}", left_by_dev.display())
+            format!(
+                "--database-url is not given, and {}, which giro dev leaves in its directory: {error}",
+                left_by_dev.display()
+            )
         })?,
     };
+    descriptors::make_room("--connections", args.connections)?;
     let open_loop = args.rate.map(|rate| OpenLoop { rate, arrivals: args.arrivals });
     let options = giro_bench::Options {
         workload: args.workload,
