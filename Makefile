@@ -4,8 +4,9 @@
 
 CARGO ?= cargo
 CARGO_FLAGS ?= --locked
+TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: dev test schemathesis fuzz fuzz-long bench bench-compare reliability chaos chaos-ci chaos-long setup lint check-deploy
+.PHONY: dev test schemathesis fuzz fuzz-long bench bench-compare bench-report reliability chaos chaos-ci chaos-long setup lint check-deploy
 
 ## Start Giro on a private PostgreSQL whose data stays in .giro/
 dev: setup
@@ -38,30 +39,38 @@ bench:
 bench-compare: setup
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin giro-compare
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
-	target/release/giro-compare run $(ARGS)
+	$(TARGET)/release/giro-compare run $(ARGS)
+
+## Everything that docs/performance.md shows: the comparison, the floor with few accounts, and growing ledgers
+bench-report: bench-compare
+	$(TARGET)/release/giro-compare run --accounts 10000 --contenders update,insert,giro-function --clients 1 --delays 0 \
+		--rows 10 --parts 0 --standby false --rounds 3 --seconds 5 --out target/few-accounts
+	cp target/few-accounts/comparison.json docs/performance/few-accounts.json
+	$(TARGET)/release/giro-compare growth
+	$(TARGET)/release/giro-compare draw
 
 ## Measure the figures of docs/reliability.md; ARGS="overload --json FILE" for some of them
 reliability: setup
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin reliability
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
-	target/release/reliability $(ARGS)
+	$(TARGET)/release/reliability $(ARGS)
 
 ## Let faults happen to a fresh cluster under load, and check every promise; ARGS="--faults cuts --for 2m --rate 800"
 chaos: setup
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin giro-chaos
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
-	target/release/giro-chaos run $(ARGS)
+	$(TARGET)/release/giro-chaos run $(ARGS)
 
 ## The same at the size of CI, some minutes: 40 crashes and cuts
 chaos-ci: setup
 	$(CARGO) build $(CARGO_FLAGS) --workspace --all-targets
-	target/debug/giro-chaos run --size ci --out target/chaos/ci $(ARGS)
+	$(TARGET)/debug/giro-chaos run --size ci --out target/chaos/ci $(ARGS)
 
 ## The run of a release, hours: 1,000 crashes and cuts, 10,000,000 transfers; stop it, and it goes on where it was
 chaos-long: setup
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin giro-chaos
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
-	target/release/giro-chaos long $(ARGS)
+	$(TARGET)/release/giro-chaos long $(ARGS)
 
 ## Install what is missing, or say what to install
 setup:

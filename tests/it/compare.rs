@@ -102,7 +102,7 @@ fn nothing_is_drawn_without_machine_versions_and_durability() {
         change(&mut raw);
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("comparison.json"), raw.text()).unwrap();
-        Drawn::of(place.path()).unwrap_err()
+        Drawn::of(place.path(), &place.path().join("comparison.md")).unwrap_err()
     };
     let forgotten: [(&str, Change); 5] = [
         ("cpu_model", |raw| raw.origin.machine.clear()),
@@ -122,7 +122,7 @@ fn nothing_is_drawn_without_machine_versions_and_durability() {
 #[test]
 fn a_run_is_drawn_with_all_that_it_has() {
     let raw = Raw::load(&Path::new(SMALL).join("comparison.json")).unwrap();
-    let drawn = Drawn::of(Path::new(SMALL)).unwrap();
+    let drawn = Drawn::of(Path::new(SMALL), &Path::new(SMALL).join("comparison.md")).unwrap();
     let names: Vec<_> = drawn.pictures.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["throughput.svg", "latency.svg", "batch-size.svg", "table-size.svg"]);
     for (name, picture) in &drawn.pictures {
@@ -150,9 +150,7 @@ fn the_repository_shows_what_its_raw_file_says() {
         assert!(!document.contains("performance/throughput.svg"), "a picture without a raw file");
         return;
     }
-    let drawn = Drawn::of(Path::new(SHOWN)).unwrap();
-    let both = drawn.tables.contains("| | 10,000 accounts | 1,000,000 accounts |");
-    assert!(both, "the floor is shown for few accounts and for many");
+    let drawn = Drawn::of(Path::new(SHOWN), Path::new(DOCUMENT)).unwrap();
     for (name, picture) in &drawn.pictures {
         let shown = fs::read_to_string(Path::new(SHOWN).join(name)).unwrap();
         assert!(shown == *picture, "{name} is another picture: giro-compare draw");

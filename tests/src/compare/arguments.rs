@@ -42,6 +42,7 @@ pub struct RunArguments {
         long,
         value_name = "PARTS",
         value_delimiter = ',',
+        value_parser = part,
         default_value = "0.1,0.25,0.5,0.75,0.9"
     )]
     parts: Vec<f64>,
@@ -148,6 +149,11 @@ fn count() -> impl clap::builder::TypedValueParser<Value = u32> {
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds: f64 = text.parse().map_err(|_| "a number of seconds".to_owned())?;
     (0.1..=3600.0).contains(&seconds).then_some(seconds).ok_or("from 0.1 to 3600".into())
+}
+
+fn part(text: &str) -> Result<f64, String> {
+    let part: f64 = text.parse().map_err(|_| "a number".to_owned())?;
+    (0.0..=1.0).contains(&part).then_some(part).ok_or("from 0 to 1".into())
 }
 
 /// `NAME=VALUE`

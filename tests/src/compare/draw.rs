@@ -19,6 +19,9 @@ use std::path::Path;
 const BEGIN: &str = "<!-- comparison begin (made by giro-compare draw) -->";
 const END: &str = "<!-- comparison end -->";
 
+/// A comparison on few accounts, for the floor.
+const FEW_ACCOUNTS: &str = "few-accounts.json";
+
 /// What is made from a raw file.
 #[derive(Debug)]
 pub struct Drawn {
@@ -29,14 +32,13 @@ pub struct Drawn {
 }
 
 impl Drawn {
-    /// From `comparison.json` in a directory, and `growth.json` where there is one. Refused where the file does not say on what machine, of which
-    /// versions and how durable, or where PostgreSQL was not durable.
-    pub fn of(dir: &Path) -> Result<Self, String> {
-        let path = dir.join(FILE);
-        let raw = Raw::load(&path)?;
-        if let Some(why) = raw.origin.refusal() {
-            return Err(format!("{}: {why}", path.display()));
-        }
+    /// For a document, from `comparison.json` in a directory, and `few-accounts.json` and `growth.json` where they are. Refused
+    /// where a file does not say on what machine, of which versions and how durable, or where PostgreSQL was not
+    /// durable.
+    pub fn of(dir: &Path, document: &Path) -> Result<Self, String> {
+        let raw = load(&dir.join(FILE))?;
+        let few = dir.join(FEW_ACCOUNTS);
+        let few = few.exists().then(|| load(&few)).transpose()?;
         let picture = |name: &'static str, size, draw: &dyn Fn(&Area<'_>) -> Result<(), Failed>| {
             let drawn = svg(size, draw).map_err(|error| format!("{name}: {error}"))?;
             Ok::<_, String>((name, drawn))
@@ -48,13 +50,14 @@ impl Drawn {
             picture("latency.svg", latency::SIZE, &|area| latency::draw(area, &raw))?,
             picture("batch-size.svg", batch_size::SIZE, &|area| batch_size::draw(area, &raw))?,
         ];
-        let mut tables = report::tables(&raw);
+        let place = place(dir, document);
+        let mut tables = report::tables(&raw, few.as_ref(), &place);
         let grown = dir.join(growth::FILE);
         if grown.exists() {
             let growth = Growth::load(&grown)?;
             let draw = |area: &Area<'_>| table_size::draw(area, &growth);
             pictures.push(picture("table-size.svg", table_size::SIZE, &draw)?);
-            tables += &report::growth(&growth);
+            tables += &report::growth(&growth, &place);
         }
         Ok(Self { pictures, tables: tables.trim_end().to_owned() + "\n" })
     }
@@ -70,9 +73,22 @@ impl Drawn {
     }
 }
 
+/// Where the document finds what is in the directory.
+fn place(dir: &Path, document: &Path) -> String {
+    let below = document.parent().and_then(|parent| dir.strip_prefix(parent).ok()).unwrap_or(dir);
+    let below = below.display().to_string();
+    if below.is_empty() { below } else { below + "/" }
+}
+
+fn load(path: &Path) -> Result<Raw, String> {
+    let raw = Raw::load(path)?;
+    let refusal = raw.origin.refusal().map(|why| format!("{}: {why}", path.display()));
+    refusal.map_or(Ok(raw), Err)
+}
+
 /// Draws what is in a directory, and writes the tables into the document: between its marks, or into a new one.
 pub(super) fn draw(dir: &Path, document: &Path) -> Result<(), String> {
-    let drawn = Drawn::of(dir)?;
+    let drawn = Drawn::of(dir, document)?;
     let name = document.display();
     let text = match document.exists() {
         true => std::fs::read_to_string(document).map_err(|error| format!("{name}: {error}"))?,

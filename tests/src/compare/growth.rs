@@ -1,6 +1,7 @@
 //! Throughput and cost as the ledger grows: bulks over HTTP in slices, and after each slice how large the tables
 //! have become. A growing table is one that its indexes no longer fit beside in memory.
 
+use super::cell::thousands;
 use super::giro::Giro;
 use super::machine;
 use super::origin::Origin;
@@ -38,7 +39,7 @@ pub struct GrowthArguments {
     #[arg(long = "for", value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     time: Duration,
     /// Time of a slice
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = humantime::parse_duration)]
+    #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     slice: Duration,
     /// Connections
     #[arg(long, default_value = "32", value_parser = clap::value_parser!(u32).range(1..=1000))]
@@ -123,7 +124,8 @@ pub async fn growth(arguments: GrowthArguments) -> Result<bool, String> {
     let mut growth = Growth { origin, ..Growth::default() };
     for &accounts in &arguments.accounts {
         let why = arguments.grow(&site, &giro, accounts, &mut growth).await?;
-        growth.stopped.extend(why.map(|why| format!("{accounts} accounts: {why}")));
+        let who = format!("The ledger of {} accounts was stopped", thousands(accounts));
+        growth.stopped.extend(why.map(|why| format!("{who}: {why}")));
         save(&growth.text(), &arguments.out.join(FILE))?;
     }
     growth.stopped.iter().for_each(|why| eprintln!("{why}"));
@@ -165,7 +167,7 @@ impl GrowthArguments {
                 break Some(why);
             }
             if began.elapsed() >= self.time {
-                break Some(format!("{} are over", humantime::format_duration(self.time)));
+                break Some(format!("its {} are over", humantime::format_duration(self.time)));
             }
             let measured = self.slice(giro, &server, &superuser, accounts).await?;
             let free = machine::free(site.cluster.data_dir())?;

@@ -1,8 +1,11 @@
 //! The tables of docs/performance.md, from the raw file.
 
+mod costs;
+mod floor;
+
 use super::cell::{Cell, Condition, Contender, Driver, thousands};
 use super::draw::table_size::ledgers;
-use super::figures::{Verdict, figures};
+use super::figures::{Figure, figures, worded};
 use super::growth::{Growth, Point};
 use super::origin::DURABILITY;
 use super::raw::{Failed, Measured, Raw, Rounds};
@@ -10,8 +13,8 @@ use super::spread::{Spread, short, whole};
 use clap::ValueEnum;
 use std::fmt::Write;
 
-/// All of them.
-pub(super) fn tables(raw: &Raw) -> String {
+/// All of them. `few` has measured the floor with few accounts; `place` is where the document finds the pictures.
+pub(super) fn tables(raw: &Raw, few: Option<&Raw>, place: &str) -> String {
     let mut text = environment(raw);
     text += &wishes(raw);
     let mut conditions: Vec<Condition> = Vec::new();
@@ -20,31 +23,38 @@ pub(super) fn tables(raw: &Raw) -> String {
             conditions.push(condition);
         }
     }
-    text += PICTURES;
+    for (what, file) in PICTURES {
+        text += &picture(what, place, file);
+    }
     for condition in &conditions {
         text += &throughput(raw, *condition);
     }
     if let Some(&first) = conditions.first() {
-        text += &costs(raw, first);
+        text += &costs::of_giro(raw, first);
+        text += &costs::of_everybody(raw, first);
     }
+    let ledgers: Vec<_> = few.into_iter().chain([raw]).collect();
+    text += &floor::floor(&ledgers);
     text += &by_themselves(raw);
     text + &failures(&raw.failures)
 }
 
-const PICTURES: &str = "![Transfers a second against clients](performance/throughput.svg)
+const PICTURES: [(&str, &str); 3] = [
+    ("Transfers a second against clients", "throughput.svg"),
+    ("Latency against throughput", "latency.svg"),
+    ("Transfers a commit against clients", "batch-size.svg"),
+];
 
-![Latency against throughput](performance/latency.svg)
-
-![Transfers a commit against clients](performance/batch-size.svg)
-
-";
+fn picture(what: &str, place: &str, file: &str) -> String {
+    format!("![{what}]({place}{file})\n\n")
+}
 
 /// How a ledger grew, its first slice and its last.
-pub(super) fn growth(growth: &Growth) -> String {
+pub(super) fn growth(growth: &Growth, place: &str) -> String {
     let plan = |name: &str| growth.origin.plan.get(name).cloned().unwrap_or_default();
-    let mut text = format!(
-        "![What a transfer takes as the ledger grows](performance/table-size.svg)\n\n\
-         As the ledger grows: bulks of {} on {} connections in slices of {}, {} on {}, Giro at {}. From the first \
+    let mut text = picture("What a transfer takes as the ledger grows", place, "table-size.svg");
+    text += &format!(
+        "As the ledger grows: bulks of {} on {} connections in slices of {}, {} on {}, Giro at {}. From the first \
          slice to the last:\n\n\
          | accounts | transfers | transfers/s | CPU of the backends | WAL | tables | indexes | autovacuums |\n\
          | --- | --- | --- | --- | --- | --- | --- | --- |\n",
@@ -123,15 +133,9 @@ fn wishes(raw: &Raw) -> String {
     let mut text =
         "| figure | wanted | measured | | from |\n| --- | --- | --- | --- | --- |\n".to_owned();
     for figure in figures(raw) {
-        let verdict = match figure.verdict {
-            Verdict::Missed => "**missed**".to_owned(),
-            verdict => verdict.to_string(),
-        };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {verdict} | {} |",
-            figure.what, figure.wanted, figure.measured, figure.from
-        );
+        let Figure { what, wanted, measured, from, verdict } = figure;
+        let verdict = worded(verdict);
+        let _ = writeln!(text, "| {what} | {wanted} | {measured} | {verdict} | {from} |");
     }
     text + "\n"
 }
@@ -189,52 +193,6 @@ fn throughput(raw: &Raw, condition: Condition) -> String {
         }
     }
     text
-}
-
-/// What a transfer takes with the number of clients that brought the most.
-fn costs(raw: &Raw, condition: Condition) -> String {
-    let mut text = format!(
-        "What a transfer takes, {}, with the number of clients that brought the most:\n\n\
-         | | clients | p50 | p99 | transfers a commit | CPU of its backends | of all of \
-         PostgreSQL | of the server | of the generator | WAL |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n",
-        condition.title()
-    );
-    for who in Contender::value_variants() {
-        let of = |it: &&Rounds| {
-            let Cell { contender, condition: under, part_of_peak, .. } = it.cell;
-            contender == *who && under == condition && part_of_peak.is_none()
-        };
-        let median = |it: &Rounds| {
-            Spread::of(it.rounds.iter().map(|it| it.transfers_per_second))
-                .map_or(0.0, |it| it.median)
-        };
-        let cells = raw.cells.iter().filter(of);
-        let Some(best) = cells.max_by(|one, other| median(one).total_cmp(&median(other))) else {
-            continue;
-        };
-        let value = |value: &dyn Fn(&Measured) -> Option<f64>, unit: &str| {
-            let values = Spread::of(best.rounds.iter().filter_map(value));
-            values.map_or("–".to_owned(), |it| format!("{}{unit}", short(it.median)))
-        };
-        let micros = |seconds: Option<f64>, it: &Measured| {
-            seconds.map(|seconds| seconds * 1e6 / (it.transfers_per_second * it.seconds))
-        };
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
-            who.title(),
-            best.cell.clients,
-            value(&|it| Some(it.latency_ms.as_ref()?.p50), " ms"),
-            value(&|it| Some(it.latency_ms.as_ref()?.p99), " ms"),
-            value(&|it| it.transfers_per_commit, ""),
-            value(&|it| it.backend_cpu_us, " µs"),
-            value(&|it| it.postgres_cpu_us, " µs"),
-            value(&|it| micros(it.server_cpu_seconds, it), " µs"),
-            value(&|it| micros(it.client_cpu_seconds, it), " µs"),
-            value(&|it| it.wal_bytes, " B"),
-        );
-    }
-    text + "\n"
 }
 
 /// Where requests come whether or not those before are answered.

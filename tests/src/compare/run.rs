@@ -27,15 +27,20 @@ pub async fn run(plan: Plan) -> Result<bool, String> {
     let giro = Giro::new(plan.giro.clone()).await?;
     let count: usize = plan.round(1, giro.open_loop).iter().map(|block| block.cells.len()).sum();
     let time = humantime::format_duration(plan.estimate(giro.open_loop));
-    eprintln!("{count} cells, {} rounds: about {time}", plan.rounds);
-    if !giro.open_loop {
-        eprintln!("this giro bench has no --arrivals: nothing is measured at a part of the peak");
+    if count == 0 {
+        return Err("nothing to measure: giro-bulk has only so many clients that its transfers fit the queue".into());
     }
+    let what = format!("cells of a round: {count}, rounds: {}, in about {time}", plan.rounds);
     if plan.dry_run {
+        println!("{what}");
         for block in plan.round(1, giro.open_loop) {
-            block.cells.iter().for_each(|cell| eprintln!("  {cell}"));
+            block.cells.iter().for_each(|cell| println!("  {cell}"));
         }
         return Ok(true);
+    }
+    eprintln!("{what}");
+    if !giro.open_loop {
+        eprintln!("this giro bench has no --arrivals: nothing is measured at a part of the peak");
     }
     let path = plan.out.join(FILE);
     std::fs::create_dir_all(&plan.out).map_err(|e| format!("{}: {e}", plan.out.display()))?;
