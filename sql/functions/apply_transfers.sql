@@ -71,6 +71,7 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_indexscan = on
 SET enable_nestloop = on
+SET enable_tidscan = on
 SET jit = off
 AS $$
 #variable_conflict use_variable
@@ -277,7 +278,7 @@ BEGIN
                    unnest(credit_accounts) AS credit, unnest(amounts) AS amount,
                    unnest(codes) AS code, unnest(flags) AS flags) AS u;
     malformed := n > 65535 OR well_formed IS NOT TRUE OR dry_run IS NULL
-        OR shard IS NULL OR server IS NULL OR ids IS NULL
+        OR shard IS NULL OR server IS NULL OR ids IS NULL OR cardinality(amounts) IS DISTINCT FROM n
         OR account_ids IS NULL OR account_ledgers IS NULL
         OR cardinality(account_ledgers) <> cardinality(account_ids)
         OR cardinality(account_ids) = 1 AND (account_ledgers[1] IS NULL OR account_ids[1] IS NULL)

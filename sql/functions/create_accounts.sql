@@ -45,6 +45,7 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_indexscan = on
 SET enable_nestloop = on
+SET enable_tidscan = on
 SET jit = off
 AS $$
 #variable_conflict use_variable

@@ -22,6 +22,7 @@ SET enable_hashjoin = off
 SET enable_mergejoin = off
 SET enable_indexscan = on
 SET enable_nestloop = on
+SET enable_tidscan = on
 SET jit = off
 SET lock_timeout = '100ms'  -- long for a batch, which an account in constant use is free after
 AS $$

@@ -218,6 +218,9 @@ async fn the_array_function_refuses_a_malformed_call_as_a_whole() {
         ("'test'", "NULL"),
         (&*format!("'{{{one}}}', '{{1}}'"), "NULL, '{1}'"),
         ("'{1,1}'", "NULL"),
+        // A post may do without an amount, and still has a place for it.
+        ("'{1}', '{1}', '{0}',", "NULL, '{1}', '{4}',"),
+        ("'{1}', '{1}', '{0}',", "'{}', '{1}', '{4}',"),
     ] {
         assert!(shifted.contains(column), "{column}");
         let statement = shifted.replacen(column, odd, 1);

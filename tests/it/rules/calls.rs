@@ -116,7 +116,7 @@ async fn apply(session: &tokio_postgres::Client) -> Result<Vec<String>, tokio_po
 async fn a_session_that_sets_the_planner_otherwise_moves_the_same_money() {
     let ledger = disordered().await;
     let session = connect(&ledger.server.database.server_url).await;
-    let off = "SET enable_indexscan = off; SET enable_nestloop = off";
+    let off = "SET enable_indexscan = off; SET enable_nestloop = off; SET enable_tidscan = off";
     session.batch_execute(off).await.unwrap();
     let answers = apply(&session).await.unwrap();
     assert_eq!(answers, ["applied", "applied", "exceeds_credits", "applied"]);
