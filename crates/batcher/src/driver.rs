@@ -2,12 +2,13 @@
 //! them and the time.
 
 use crate::Lane;
-use crate::batcher::{Answer, Entry, Shared, give_back, put_together, take_apart};
+use crate::batcher::{Answer, Entry, Reply, Shared, give_back, put_together, take_apart};
 use crate::engine::{Action, Failure, Sending, Waiting};
 use crate::mutant::{self, Mutant};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::sync::Arc;
+use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) struct Driver<R, O, L: Lane<R, O>> {
@@ -20,11 +21,14 @@ pub(crate) struct Driver<R, O, L: Lane<R, O>> {
     tasks: FuturesUnordered<BoxFuture<'static, Report<R, O, L::Session>>>,
 }
 
+/// Callers, and what each is to be told.
+type Answers<R, O> = Vec<(oneshot::Sender<Reply<R, O>>, Answer<R, O>)>;
+
 /// What became of an action.
 enum Report<R, O, S> {
     Connected { lane: usize, session: Option<S> },
     Ended { lane: usize, session: Arc<S> },
-    Applied { batch: u64 },
+    Applied { batch: u64, answers: Answers<R, O> },
     Failed { batch: u64, members: Vec<Waiting<Entry<R, O>>>, failure: Failure },
 }
 
@@ -124,11 +128,11 @@ where
                         outcomes.swap(0, 1);
                     }
                     let outcomes = requests.into_iter().zip(outcomes);
-                    for ((reply, ..), (request, outcome)) in callers.into_iter().zip(outcomes) {
-                        // An error: the caller has left.
-                        let _ = reply.send(Ok(Answer::Applied(request, outcome)));
-                    }
-                    Report::Applied { batch }
+                    let answers = callers.into_iter().zip(outcomes);
+                    let answers = answers.map(|((reply, ..), (request, outcome))| {
+                        (reply, Answer::Applied(request, outcome))
+                    });
+                    Report::Applied { batch, answers: answers.collect() }
                 }
                 Ok(outcomes) => {
                     let (requested, answered) = (requests.len(), outcomes.len());
@@ -165,7 +169,14 @@ where
                     shared.engine().disconnected(now, lane);
                 }
             }
-            Report::Applied { batch } => shared.engine().applied(now, batch),
+            Report::Applied { batch, answers } => {
+                // Before its callers come back.
+                shared.engine().applied(now, batch);
+                for (reply, answer) in answers {
+                    // An error: the caller has left.
+                    let _ = reply.send(Ok(answer));
+                }
+            }
             Report::Failed { batch, members, failure } => {
                 shared.engine().failed(now, batch, members, failure);
             }

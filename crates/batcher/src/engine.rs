@@ -130,7 +130,7 @@ impl<T> Engine<T> {
     /// Admits a request or refuses it, at once. Returns its admission number.
     pub(crate) fn submit(&mut self, now: Instant, claim: Claim, entry: T) -> Result<u64, Refused> {
         self.check(now, &claim)?;
-        self.returning.came(claim.size.items);
+        self.returning.came(now, claim.size.items);
         Ok(self.queue.push(Waiting { entry, claim, admitted: now }))
     }
 

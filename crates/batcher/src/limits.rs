@@ -21,8 +21,8 @@ pub struct Limits {
     /// Zero sends a lone request at once; under load batches grow by themselves while others are in
     /// flight.
     pub batch_wait: Duration,
-    /// Batches in flight on one lane, at most. One follows another when it has half of the items that are in flight
-    /// there, queued, or about to come back, or when it is full.
+    /// Batches in flight on one lane, at most. One follows another when it has as many items as that one and those
+    /// that may be about to come back together, or when it is full.
     pub in_flight: usize,
     /// A session that works on one batch for this long is given up.
     pub watchdog: Duration,

@@ -21,12 +21,13 @@ struct Answered {
 impl Returning {
     /// A batch was answered. Its callers are expected back for so long.
     pub(super) fn answered(&mut self, now: Instant, items: usize, patience: Duration) {
-        self.batches.retain(|batch| now < batch.until);
+        self.forget(now);
         self.batches.push_back(Answered { items, until: now + patience });
     }
 
     /// So many items were admitted, whoever sent them.
-    pub(super) fn came(&mut self, mut items: usize) {
+    pub(super) fn came(&mut self, now: Instant, mut items: usize) {
+        self.forget(now);
         while items > 0
             && let Some(batch) = self.batches.front_mut()
         {
@@ -36,6 +37,11 @@ impl Returning {
                 self.batches.pop_front();
             }
         }
+    }
+
+    /// Drops those that nobody comes back from any more.
+    fn forget(&mut self, now: Instant) {
+        self.batches.retain(|batch| now < batch.until);
     }
 
     /// How many are still expected.

@@ -134,10 +134,11 @@ impl Checks {
         }
     }
 
-    pub(super) fn queued(&mut self, size: Size) {
+    pub(super) fn queued(&mut self, now: Instant, size: Size) {
         self.queued.items += size.items;
         self.queued.bytes += size.bytes;
         let mut came = size.items;
+        self.returning.retain(|(_, until)| now < *until);
         for (items, _) in &mut self.returning {
             let of_these = came.min(*items);
             (came, *items) = (came - of_these, *items - of_these);
@@ -166,6 +167,11 @@ impl Checks {
 
     pub(super) fn queued_items(&self) -> usize {
         self.queued.items
+    }
+
+    /// Those that may be about to come back.
+    fn returning_items(&self, now: Instant) -> usize {
+        self.returning.iter().filter(|(_, until)| now < *until).map(|(items, _)| items).sum()
     }
 
     /// A batch leaves.

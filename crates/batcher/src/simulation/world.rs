@@ -101,7 +101,7 @@ impl World {
                 let is_shut = self.closed || engine.breaker() == BreakerState::Open;
                 if callers.arrive(context, engine, id) {
                     assert!(!is_shut, "{id} is let in, and all is shut");
-                    self.checks.queued(self.callers.all[id].claim.size);
+                    self.checks.queued(self.context.now, self.callers.all[id].claim.size);
                     self.wake();
                 } else {
                     self.checks.refused(&self.callers, id);

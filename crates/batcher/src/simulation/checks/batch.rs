@@ -37,14 +37,15 @@ impl Checks {
         assert!(now <= due, "{id} waits since {:?}, and there is room", now - since);
     }
 
-    /// A new batch leaves behind another only when it has as much to take as that one, or fills a batch, or is
-    /// among the last.
+    /// A new batch leaves behind another only when there is as much to take as in that one and from those who may be
+    /// about to come back, or it fills a batch, or is among the last.
     pub(super) fn check_follows(&self, context: &mut Context, lane: usize) {
         let Some((_, ahead)) = self.lanes[lane].in_flight.last_key_value() else { return };
         let queued = sum(self.queued, self.given_back(context.now));
+        let returning = self.returning_items(context.now);
         assert!(
-            queued.items >= *ahead || self.fills_a_batch(queued) || self.closed,
-            "a batch of {} is sent behind {ahead}, and could grow",
+            queued.items >= *ahead + returning || self.fills_a_batch(queued) || self.closed,
+            "a batch of {} is sent behind {ahead}, {returning} may come back, and it could grow",
             queued.items
         );
         context.seen.note(Sight::Followed);

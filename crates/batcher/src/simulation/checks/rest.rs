@@ -75,8 +75,7 @@ impl Checks {
         let has_room = free.peek().is_some();
         let leaves_anyway = self.closed || self.fills_a_batch(self.queued);
         // A new batch follows another only when it has half of all who are known, or is full.
-        let expected = self.returning.iter().filter(|(_, until)| now < *until);
-        let returning: usize = expected.map(|(items, _)| items).sum();
+        let returning = self.returning_items(now);
         let takes_new = free.any(|(lane, _)| {
             let ahead = lane.in_flight.last_key_value();
             leaves_anyway || ahead.is_none_or(|(_, items)| self.queued.items >= *items + returning)
