@@ -28,30 +28,29 @@ const BY_IDS: &str = "SELECT wanted.position, b.debits_pending, b.debits_posted,
                            credits_posted::int8 \
                       FROM giro.balances WHERE ledger = $1 AND account = wanted.id OFFSET 0) b";
 
-/// A server that decides nothing for so long has nothing left under way.
+/// A server that draws no batch for so long, and is at work on none, has nothing left.
 const QUIET: Duration = Duration::from_millis(300);
 /// What keeps it busy for longer is another's load, which may be on other accounts.
 const QUIET_WITHIN: Duration = Duration::from_secs(5);
 
+/// Batches drawn so far, and sessions of the server with one that may wait for a lock before it draws.
+const AT_WORK: &str = "SELECT giro.settled_seq(), count(*) FROM pg_stat_activity \
+    WHERE application_name LIKE 'giro lane%' AND datname = current_database() AND state <> 'idle'";
+
 /// Waits until the server is done with what a run that was stopped left behind in its queue.
 pub(crate) async fn until_quiet(database: &Database) -> Result<(), BenchError> {
-    let began = Instant::now();
-    let mut before = decided(database).await?;
-    loop {
-        sleep(QUIET).await;
-        let now = decided(database).await?;
-        if now == before || began.elapsed() > QUIET_WITHIN {
-            return Ok(());
+    let doing = "see whether the server is at rest";
+    let (began, mut before) = (Instant::now(), None);
+    while began.elapsed() < QUIET_WITHIN {
+        let row = database.rows(doing, AT_WORK, &[]).await?.remove(0);
+        let (drawn, at_work): (i64, i64) = (column(&row, 0, doing)?, column(&row, 1, doing)?);
+        if at_work == 0 && before == Some(drawn) {
+            break;
         }
-        before = now;
+        before = (at_work == 0).then_some(drawn);
+        sleep(QUIET).await;
     }
-}
-
-/// Grows with each batch.
-async fn decided(database: &Database) -> Result<i64, BenchError> {
-    let doing = "see whether it is at rest";
-    let rows = database.rows(doing, "SELECT giro.settled_seq()", &[]).await?;
-    column(&rows[0], 0, doing)
+    Ok(())
 }
 
 /// Reads the balances of every account from the database as of one moment: a transfer in doubt

@@ -41,7 +41,7 @@ pub(crate) async fn finish(
     Ok(total)
 }
 
-/// A refused request comes back no later, so that the end of a run is not waited for.
+/// A refused request comes back no later: so long may the end of a run take.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(1);
 
 struct Worker {
