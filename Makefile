@@ -6,7 +6,7 @@ CARGO ?= cargo
 CARGO_FLAGS ?= --locked
 TARGET = $(or $(CARGO_TARGET_DIR),target)
 
-.PHONY: dev test schemathesis fuzz fuzz-long bench bench-compare bench-report reliability chaos chaos-ci chaos-long setup lint check-deploy
+.PHONY: dev test schemathesis fuzz fuzz-long bench compare-programs bench-compare bench-report reliability chaos chaos-ci chaos-long setup lint check-deploy
 
 ## Start Giro on a private PostgreSQL whose data stays in .giro/
 dev: setup
@@ -35,19 +35,17 @@ fuzz-long: setup
 bench:
 	$(CARGO) run --release $(CARGO_FLAGS) -p giro-server -- bench
 
-## Giro beside TPC-B, row locks, arrays and the floor on one PostgreSQL, for hours; ARGS="--dry-run" says how long
-bench-compare: setup
+compare-programs: setup
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-tests --bin giro-compare
 	$(CARGO) build --release $(CARGO_FLAGS) -p giro-server
+
+## Giro beside TPC-B, row locks, arrays and the floor on one PostgreSQL, for hours; ARGS="--dry-run" says how long
+bench-compare: compare-programs
 	$(TARGET)/release/giro-compare run $(ARGS)
 
 ## Everything that docs/performance.md shows: the comparison, the floor with few accounts, and growing ledgers
-bench-report: bench-compare
-	$(TARGET)/release/giro-compare run --accounts 10000 --contenders update,insert,giro-function --clients 1 --delays 0 \
-		--rows 10 --parts 0 --standby false --rounds 3 --seconds 5 --out target/few-accounts
-	cp target/few-accounts/comparison.json docs/performance/few-accounts.json
-	$(TARGET)/release/giro-compare growth
-	$(TARGET)/release/giro-compare draw
+bench-report: compare-programs
+	scripts/bench-report $(TARGET)/release/giro-compare $(ARGS)
 
 ## Measure the figures of docs/reliability.md; ARGS="overload --json FILE" for some of them
 reliability: setup

@@ -69,7 +69,7 @@ async fn a_transfer_costs_no_more_bare_inserts_than_it_may() {
         return;
     }
     let place = tempfile::tempdir().unwrap();
-    let contenders = ["--contenders", "giro-function,giro-call,insert,update"];
+    let contenders = ["--contenders", "giro-function,giro-call,insert"];
     let size = ["--seconds", "2", "--rounds", "3", "--accounts", "10000"];
     let star = ["--delays", "0", "--rows", "10"];
     assert_eq!(run(place.path(), &[&contenders[..], &size, &star].concat()).await, Ok(true));
@@ -78,7 +78,6 @@ async fn a_transfer_costs_no_more_bare_inserts_than_it_may() {
         println!("{guard}");
         assert!(guard.holds(), "{guard}");
     }
-    assert!(compare::guards(&Raw::default()).iter().all(|guard| !guard.holds()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,7 +138,10 @@ fn a_run_is_drawn_with_all_that_it_has() {
     for what in ["8 connections", "64 connections", "256 connections", "The same"] {
         assert!(names_it(what), "{unknown:?}");
     }
-    assert!(!names_it("1 connection,") && !names_it("INSERT") && !names_it("idle"), "{unknown:?}");
+    assert!(!unknown.contains(&"Single transfers over HTTP, 1 connection"), "{unknown:?}");
+    assert!(!names_it("INSERT") && !names_it("idle") && !names_it("half"), "{unknown:?}");
+    assert!(drawn.tables.contains("| | 5,000 accounts | 20,000 accounts |"), "{}", drawn.tables);
+    assert!(drawn.tables.contains("| Giro, bulks of 1,000 | 1 |"), "{}", drawn.tables);
 }
 
 #[test]
@@ -155,7 +157,8 @@ fn the_repository_shows_what_its_raw_file_says() {
         let shown = fs::read_to_string(Path::new(SHOWN).join(name)).unwrap();
         assert!(shown == *picture, "{name} is another picture: giro-compare draw");
     }
-    assert_eq!(drawn.document(&document).unwrap(), document);
+    let same = drawn.document(&document).unwrap() == document;
+    assert!(same, "the tables are others: giro-compare draw");
 }
 
 #[derive(Parser)]
@@ -172,7 +175,7 @@ async fn a_ledger_grows_slice_by_slice_until_it_is_large_enough_or_the_disk_is_f
     let place = tempfile::tempdir().unwrap();
     let grow = async |options: &[&str]| {
         let own = ["growth", "--giro", env!("CARGO_BIN_EXE_giro-under-test")];
-        let size = ["--accounts", "500", "--slice", "300ms", "--connections", "2"];
+        let size = ["--accounts", "500", "--slice", "1200ms", "--connections", "2"];
         let cluster = ["--set", "shared_buffers=64MB", "--out", place.path().to_str().unwrap()];
         let line = [&own[..], &size, &cluster, options].concat();
         let enough = compare::growth(Growing::parse_from(line).arguments).await.unwrap();

@@ -1,5 +1,5 @@
-//! What was wanted of Giro, and whether it is reached. A ratio is of two cells of one round, and the figure is
-//! the median of the rounds.
+//! What was wanted of Giro, and whether it is reached: in every round. A ratio is of two cells of one round; the
+//! median of the rounds is shown.
 
 use super::cell::{Cell, Condition, Contender};
 use super::raw::{Latency, Measured, Raw};
@@ -73,8 +73,10 @@ pub fn figures(raw: &Raw) -> Vec<Figure> {
         .into_iter()
         .map(|(what, clients, wanted)| rate(raw, Contender::Giro, clients, wanted, what))
         .collect();
-    let bulks = "Transfers in bulks over HTTP, 64 connections";
-    all.push(rate(raw, Contender::GiroBulk, 64, 90_000.0, bulks));
+    let bulks = "Transfers in bulks of 100 over HTTP, 64 connections";
+    let is_100 = raw.origin.plan.get("bulk").is_some_and(|bulk| bulk == "100");
+    let clients = if is_100 { 64 } else { 0 };
+    all.push(rate(raw, Contender::GiroBulk, clients, 90_000.0, bulks));
     let bulks = "Transfers in bulks of 1,000 over HTTP, 8 connections";
     all.push(rate(raw, Contender::GiroLargeBulk, 8, 120_000.0, bulks));
     all.extend([
@@ -107,7 +109,9 @@ fn against_tpcb(
 ) -> Figure {
     let rates = |who, clients| {
         move |round| match clients {
-            Some(clients) => Some(of(raw, who, condition, clients, round)?.transfers_per_second),
+            Some(clients) => {
+                Some(closed_loop(raw, who, condition, clients, round)?.transfers_per_second)
+            }
             None => peak(raw, who, condition, round),
         }
     };
@@ -124,7 +128,7 @@ fn against_tpcb(
 }
 
 fn rate(raw: &Raw, who: Contender, clients: u32, wanted: f64, what: &'static str) -> Figure {
-    let cell = |round| of(raw, who, FEW, clients, round);
+    let cell = |round| closed_loop(raw, who, FEW, clients, round);
     let rate = spread(raw, |round| Some(cell(round)?.transfers_per_second));
     let latency = |of: fn(&Latency) -> f64| {
         let spread = spread(raw, |round| Some(of(cell(round)?.latency_ms.as_ref()?)));
@@ -135,8 +139,8 @@ fn rate(raw: &Raw, who: Contender, clients: u32, wanted: f64, what: &'static str
 }
 
 /// Beside the contended ones.
-pub(super) fn accounts(raw: &Raw) -> u64 {
-    raw.origin.plan.get("accounts").and_then(|accounts| accounts.parse().ok()).unwrap_or(0)
+pub(super) fn cold_accounts(raw: &Raw) -> Option<u64> {
+    raw.origin.plan.get("accounts")?.parse().ok()
 }
 
 /// In bold where it is a failure.
@@ -149,7 +153,7 @@ pub(super) fn worded(verdict: Verdict) -> String {
 
 /// What a transfer takes of a backend. Fewer accounts stay in the processor's caches, so more is wanted.
 pub(super) fn cost(raw: &Raw) -> Figure {
-    let cpu = |who| spread(raw, move |round| of(raw, who, FEW, 1, round)?.backend_cpu_us);
+    let cpu = |who| spread(raw, move |round| closed_loop(raw, who, FEW, 1, round)?.backend_cpu_us);
     let bare = |who| cpu(who).map_or("–".to_owned(), |it| format!("{} µs", short(it.median)));
     let from = format!(
         "1,000 a call, 10 accounts debited, all credited at random; the bare INSERT of its row takes {}, the bare UPDATE of its accounts {}",
@@ -158,13 +162,14 @@ pub(super) fn cost(raw: &Raw) -> Figure {
     );
     let what = "CPU of the backend for a transfer";
     let function = cpu(Contender::GiroFunction);
-    let most = if accounts(raw) <= 10_000 { 8.0 } else { 13.0 };
+    let few = cold_accounts(raw).is_some_and(|accounts| accounts <= 10_000);
+    let most = if few { 8.0 } else { 13.0 };
     judged(what, format!("≤ {most} µs"), function, (&short, " µs"), from, |it| it <= most)
 }
 
 fn floor(raw: &Raw) -> Figure {
-    let rate = |who| move |round| Some(of(raw, who, FEW, 1, round)?.transfers_per_second);
-    let cpu = |who| move |round| of(raw, who, FEW, 1, round)?.backend_cpu_us;
+    let rate = |who| move |round| Some(closed_loop(raw, who, FEW, 1, round)?.transfers_per_second);
+    let cpu = |who| move |round| closed_loop(raw, who, FEW, 1, round)?.backend_cpu_us;
     let part = |function: &dyn Fn(u32) -> Option<f64>, insert: &dyn Fn(u32) -> Option<f64>| {
         spread(raw, |round| Some(function(round)? / insert(round)?))
     };
@@ -187,13 +192,17 @@ fn half_of_peak(raw: &Raw) -> Figure {
     let p99 = Spread::of(rounds.iter().filter_map(|it| Some(it.latency_ms.as_ref()?.p99)));
     let offered = Spread::of(rounds.iter().filter_map(|it| it.offered_per_second));
     let offered = offered.map_or(0.0, |it| it.median);
-    let from = format!("{} transfers/s come by themselves", whole(offered));
+    let refused: u64 = rounds.iter().map(|it| it.refused).sum();
+    let from =
+        format!("{} transfers/s come by themselves; {refused} in all were refused", whole(offered));
     let what = "99 % of Giro's answers at half of its highest throughput";
     judged(what, "≤ 10 ms".into(), p99, (&short, " ms"), from, |it| it <= 10.0)
 }
 
 fn idle(raw: &Raw) -> Figure {
-    let p50 = |who| move |round| Some(of(raw, who, FEW, 1, round)?.latency_ms.as_ref()?.p50 * 1e3);
+    let p50 = |who| {
+        move |round| Some(closed_loop(raw, who, FEW, 1, round)?.latency_ms.as_ref()?.p50 * 1e3)
+    };
     let (giro, call) = (p50(Contender::Giro), p50(Contender::GiroCall));
     let more = spread(raw, |round| Some(giro(round)? - call(round)?));
     let (giro, call) = (median(raw, giro), median(raw, call));
@@ -234,8 +243,8 @@ fn median(raw: &Raw, value: impl Fn(u32) -> Option<f64>) -> String {
     whole(spread(raw, value).map_or(0.0, |spread| spread.median))
 }
 
-/// Of the cell with all that comes.
-pub(super) fn of(
+/// A round of a cell whose clients send their next when their last is answered.
+pub(super) fn closed_loop(
     raw: &Raw,
     contender: Contender,
     condition: Condition,

@@ -1,15 +1,16 @@
 //! The floor under any ledger: the rows that transfers leave behind, written without any rule into copies of the
-//! tables that Giro's function writes them to, and the accounts, updated without one.
+//! tables that Giro's function writes them to, and the accounts (`update`).
 //!
 //! When a transfer comes to leave other rows, [`TABLES`] is what changes; [`look`] refuses to measure until it
 //! has.
+
+mod update;
 
 use super::calls::apply;
 use super::cell::Contender;
 use bytes::Bytes;
 use futures_util::SinkExt;
 use giro_ledger::{Amount, ApplyTransfers, ArrayCall, Transfer};
-use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::pin::pin;
 use tokio_postgres::{Client, Statement};
@@ -76,21 +77,6 @@ pub(super) enum Floor {
     Update(Statement),
 }
 
-/// A copy of the accounts; other cells of the same database count on the balances of the original.
-const ACCOUNTS: &str = "
-    CREATE TABLE floor.account_state (LIKE giro.account_state INCLUDING ALL) %;
-    INSERT INTO floor.account_state SELECT * FROM giro.account_state ORDER BY ctid;
-    ANALYZE floor.account_state";
-const UPDATE: &str = "
-    UPDATE floor.account_state AS s
-       SET debits_posted = s.debits_posted + u.debits, credits_posted = s.credits_posted + u.credits,
-           version = s.version + u.transfers, changed_at = clock_timestamp(),
-           changed_at_before = s.changed_at, last_transfer = u.transfer,
-           last_transfer_before = s.last_transfer
-      FROM unnest($1::uuid[], $2::numeric[], $3::numeric[], $4::bigint[], $5::uuid[])
-           AS u (id, debits, credits, transfers, transfer)
-     WHERE s.ledger = 1 AND s.id = u.id";
-
 impl Floor {
     /// Makes what this contender writes to: a copy of the accounts, or empty tables with all indexes or the primary
     /// key alone.
@@ -99,7 +85,7 @@ impl Floor {
         let schema = "DROP SCHEMA IF EXISTS floor CASCADE; CREATE SCHEMA floor;";
         superuser.batch_execute(schema).await.map_err(failed)?;
         let floor = match contender {
-            Contender::Update => Self::update(superuser).await,
+            Contender::Update => update::make(superuser).await.map(Self::Update),
             Contender::Copy => Self::copy(superuser).await,
             _ => Self::insert(superuser, contender == Contender::InsertPk).await,
         };
@@ -121,21 +107,13 @@ impl Floor {
         Ok(Self::Copy(statements))
     }
 
-    async fn update(superuser: &Client) -> Result<Self, tokio_postgres::Error> {
-        let accounts = ACCOUNTS.replace('%', &options(superuser, "account_state").await?);
-        for statement in [&accounts, "VACUUM floor.account_state", "CHECKPOINT"] {
-            superuser.batch_execute(statement).await?;
-        }
-        superuser.prepare(UPDATE).await.map(Self::Update)
-    }
-
     /// A commit of so many rows.
     pub(super) async fn write(&self, client: &Client, rows: &[Row]) -> Result<(), String> {
         let failed = |error: tokio_postgres::Error| format!("the floor: {error}");
         let statement = match self {
             Self::Insert(statement) => statement,
             Self::Update(statement) => {
-                return update(client, statement, rows).await.map_err(failed);
+                return update::write(client, statement, rows).await.map_err(failed);
             }
             Self::Copy(statements) => return copy(client, statements, rows).await.map_err(failed),
         };
@@ -187,8 +165,8 @@ fn insert() -> String {
         others.iter().map(|table| format!(", into_{} AS ({})", table.name, into(table))).collect();
     format!(
         "WITH batch AS (
-             SELECT * FROM unnest($1::int8[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[])
-                           AS t (seq, id, debit, credit, amount)
+             SELECT unnest($1::int8[]) AS seq, unnest($2::uuid[]) AS id, unnest($3::uuid[]) AS debit,
+                    unnest($4::uuid[]) AS credit, unnest($5::numeric[]) AS amount
          ){others}
          {}",
         into(last)
@@ -215,37 +193,6 @@ async fn options(superuser: &Client, table: &str) -> Result<String, tokio_postgr
     let sql = "SELECT coalesce('WITH (' || array_to_string(reloptions, ', ') || ')', '')
                  FROM pg_class WHERE oid = ('giro.' || $1)::regclass";
     Ok(superuser.query_one(sql, &[&table]).await?.get(0))
-}
-
-/// What a batch does to an account.
-#[derive(Default)]
-struct Moved {
-    /// Of its debits and of its credits.
-    sums: [u128; 2],
-    transfers: i64,
-    last: Uuid,
-}
-
-/// The accounts in ascending order, each once.
-async fn update(
-    client: &Client,
-    statement: &Statement,
-    rows: &[Row],
-) -> Result<(), tokio_postgres::Error> {
-    let mut accounts: BTreeMap<Uuid, Moved> = BTreeMap::new();
-    for Row { id, debit, credit, amount: Amount(amount), .. } in rows {
-        for (side, account) in [debit, credit].into_iter().enumerate() {
-            let moved = accounts.entry(*account).or_default();
-            moved.sums[side] += amount;
-            (moved.transfers, moved.last) = (moved.transfers + 1, *id);
-        }
-    }
-    let ids: Vec<_> = accounts.keys().copied().collect();
-    let sums = |side: usize| accounts.values().map(move |moved| Amount(moved.sums[side]));
-    let (debits, credits): (Vec<_>, Vec<_>) = (sums(0).collect(), sums(1).collect());
-    let (transfers, last): (Vec<_>, Vec<_>) =
-        accounts.values().map(|moved| (moved.transfers, moved.last)).unzip();
-    client.execute(statement, &[&ids, &debits, &credits, &transfers, &last]).await.map(drop)
 }
 
 async fn copy(

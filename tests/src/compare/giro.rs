@@ -64,7 +64,7 @@ impl Giro {
         accounts: u64,
     ) -> Result<(), String> {
         let mut command = self.bench(server, database, rows, accounts);
-        command.args(["--connections", "1", "--warmup", "0s", "--duration", "50ms"]);
+        command.args(["--connections", "1", "--warmup", "0s", "--duration", "500ms"]);
         succeeded("giro bench", command.output().await).map(drop)
     }
 

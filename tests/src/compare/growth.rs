@@ -32,13 +32,13 @@ pub struct GrowthArguments {
     #[arg(long, value_name = "COUNTS", value_delimiter = ',', default_value = "10000,1000000,10000000",
         value_parser = clap::value_parser!(u64).range(1..))]
     accounts: Vec<u64>,
-    /// Transfers of each ledger
-    #[arg(long, value_name = "COUNT", default_value = "50000000", value_parser = clap::value_parser!(u64).range(1..))]
-    transfers: u64,
+    /// Stop at so many transfers, though the time is not over
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
+    transfers: Option<u64>,
     /// Time for each ledger, its accounts not counted
     #[arg(long = "for", value_name = "TIME", default_value = "15m", value_parser = humantime::parse_duration)]
     time: Duration,
-    /// Time of a slice
+    /// Time of a slice; the first million transfers are in slices of a quarter of it
     #[arg(long, value_name = "TIME", default_value = "1m", value_parser = humantime::parse_duration)]
     slice: Duration,
     /// Connections
@@ -66,7 +66,7 @@ pub(super) struct Growth {
     pub(super) origin: Origin,
     /// In the order of time.
     pub(super) points: Vec<Point>,
-    /// Why a ledger did not become as large as it was to be.
+    /// Why a ledger did not grow for as long as it was to.
     pub(super) stopped: Vec<String>,
 }
 
@@ -136,7 +136,6 @@ pub async fn growth(arguments: GrowthArguments) -> Result<bool, String> {
 impl GrowthArguments {
     fn facts(&self) -> std::collections::BTreeMap<String, String> {
         let facts = [
-            ("transfers", self.transfers.to_string()),
             ("for", humantime::format_duration(self.time).to_string()),
             ("slice", humantime::format_duration(self.slice).to_string()),
             ("connections", self.connections.to_string()),
@@ -145,7 +144,7 @@ impl GrowthArguments {
         facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// One ledger in a database of its own; why it ended before it was large enough, if it did.
+    /// One ledger in a database of its own; why it ended before its time, if it did.
     async fn grow(
         &self,
         site: &Site,
@@ -161,24 +160,23 @@ impl GrowthArguments {
         let server = giro.serve(&made.server).await;
         eprintln!("making {accounts} accounts …");
         giro.make_accounts(&server, &superuser, HOT, accounts).await?;
-        let began = Instant::now();
+        let (began, mut made) = (Instant::now(), 0);
         let why = loop {
             if let Err(why) = machine::has_room(site.cluster.data_dir(), self.min_free) {
                 break Some(why);
             }
-            if began.elapsed() >= self.time {
-                break Some(format!("its {} are over", humantime::format_duration(self.time)));
-            }
-            let measured = self.slice(giro, &server, &superuser, accounts).await?;
-            let free = machine::free(site.cluster.data_dir())?;
-            let point = point(&watcher, accounts, measured, free).await?;
-            let Point { transfers, transfers_per_second: rate, .. } = point;
-            eprintln!("{accounts} accounts, {transfers} transfers: {rate:.0} transfers/s");
-            growth.points.push(point);
-            save(&growth.text(), &self.out.join(FILE))?;
-            if transfers >= self.transfers {
+            if began.elapsed() >= self.time || self.transfers.is_some_and(|most| made >= most) {
                 break None;
             }
+            let slice = if made < MANY { self.slice / 4 } else { self.slice };
+            let measured = self.slice(giro, &server, &superuser, accounts, slice).await?;
+            let free = machine::free(site.cluster.data_dir())?;
+            let point = point(&watcher, accounts, measured, free).await?;
+            made = point.transfers;
+            let rate = point.transfers_per_second;
+            eprintln!("{accounts} accounts, {made} transfers: {rate:.0} transfers/s");
+            growth.points.push(point);
+            save(&growth.text(), &self.out.join(FILE))?;
         };
         giro.stop(server).await?;
         drop(watcher);
@@ -194,9 +192,10 @@ impl GrowthArguments {
         server: &ServerProcess,
         superuser: &str,
         accounts: u64,
+        time: Duration,
     ) -> Result<Measured, String> {
         giro.load(server, superuser, (HOT, accounts), |command| {
-            let slice = format!("{}ms", self.slice.as_millis());
+            let slice = format!("{}ms", time.as_millis());
             command.args(["--warmup", "0s", "--duration", &slice]);
             command.args(["--connections", &self.connections.to_string()]);
             command.args(["--bulk", &self.bulk.to_string()]);
@@ -207,6 +206,8 @@ impl GrowthArguments {
 
 /// Accounts that are debited.
 const HOT: u64 = 10;
+/// Transfers; until then a ledger grows fast beside its size.
+const MANY: u64 = 1_000_000;
 
 async fn point(
     watcher: &Client,

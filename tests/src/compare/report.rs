@@ -2,15 +2,17 @@
 
 mod costs;
 mod floor;
+mod growth;
+
+pub(super) use growth::growth;
 
 use super::cell::{Cell, Condition, Contender, Driver, thousands};
-use super::draw::table_size::ledgers;
 use super::figures::{Figure, figures, worded};
-use super::growth::{Growth, Point};
-use super::origin::DURABILITY;
+use super::origin::{DURABILITY, Origin};
 use super::raw::{Failed, Measured, Raw, Rounds};
 use super::spread::{Spread, short, whole};
 use clap::ValueEnum;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 /// All of them. `few` has measured the floor with few accounts; `place` is where the document finds the pictures.
@@ -49,83 +51,52 @@ fn picture(what: &str, place: &str, file: &str) -> String {
     format!("![{what}]({place}{file})\n\n")
 }
 
-/// How a ledger grew, its first slice and its last.
-pub(super) fn growth(growth: &Growth, place: &str) -> String {
-    let plan = |name: &str| growth.origin.plan.get(name).cloned().unwrap_or_default();
-    let mut text = picture("What a transfer takes as the ledger grows", place, "table-size.svg");
-    text += &format!(
-        "As the ledger grows: bulks of {} on {} connections in slices of {}, {} on {}, Giro at {}. From the first \
-         slice to the last:\n\n\
-         | accounts | transfers | transfers/s | CPU of the backends | WAL | tables | indexes | autovacuums |\n\
-         | --- | --- | --- | --- | --- | --- | --- | --- |\n",
-        plan("bulk"),
-        plan("connections"),
-        plan("slice"),
-        growth.origin.began.split('T').next().unwrap_or_default(),
-        growth.origin.machine.get("cpu_model").cloned().unwrap_or_default(),
-        growth.origin.versions.get("commit").cloned().unwrap_or_default(),
-    );
-    for accounts in ledgers(growth) {
-        let own = || growth.points.iter().filter(|point| point.accounts == accounts);
-        let (Some(first), Some(last)) = (own().next(), own().next_back()) else { continue };
-        let both = |value: fn(&Point) -> Option<f64>, unit: &str| {
-            let text = |point| value(point).map_or("–".to_owned(), short);
-            format!("{} → {}{unit}", text(first), text(last))
-        };
-        let size = |bytes: i64| bytesize::ByteSize(bytes.unsigned_abs()).to_string();
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} | {} |",
-            thousands(accounts),
-            thousands(last.transfers),
-            both(|point| Some(point.transfers_per_second), ""),
-            both(|point| point.backend_cpu_us, " µs"),
-            both(|point| point.wal_bytes, " B"),
-            size(last.table_bytes),
-            size(last.index_bytes),
-            last.autovacuums,
-        );
-    }
-    let stopped: String = growth.stopped.iter().map(|why| format!("\n{why}.\n")).collect();
-    text + &stopped
-}
-
 fn environment(raw: &Raw) -> String {
-    let of = |map: &std::collections::BTreeMap<String, String>, name: &str| {
-        map.get(name).cloned().unwrap_or_else(|| "unknown".into())
-    };
-    let (machine, plan) = (|name| of(&raw.origin.machine, name), |name| of(&raw.origin.plan, name));
-    let date = raw.origin.began.split('T').next().unwrap_or_default();
-    let setting = |name: &str| format!("{name}={}", of(&raw.origin.settings, name));
-    let durability = DURABILITY.map(setting).join(" ");
-    let others = ["wal_compression", "shared_buffers", "max_wal_size", "autovacuum"];
-    let others = others.map(setting).join(" ");
+    let plan = |name: &str| known(&raw.origin.plan, name);
     let loads = raw.cells.iter().flat_map(|cell| &cell.rounds).map(|it| it.load_average);
     let loads = Spread::of(loads.filter(|load| load.is_finite()));
     let load = loads.map_or(String::new(), |it| {
-        format!(" Load average of the machine before a cell: {:.1} to {:.1}.", it.low, it.high)
+        format!(" Load average of the machine before a cell: {}.", it.text(short, ""))
     });
-    let stalls = match &*raw.origin.stalls {
-        "" => String::new(),
-        stalls => format!(" Before the run {stalls}."),
-    };
     format!(
-        "{date}, Giro {} at {}, PostgreSQL {}, {}; {}, {} cores, {}, Linux {}, data on {}. `{durability}`, \
-         `{others}`. {} accounts; {} s measured after {} s of warm-up, {} rounds; a figure is the median of \
-         the rounds, with the lowest and the highest.{load}{stalls}\n\n",
-        of(&raw.origin.versions, "giro").trim_start_matches("giro "),
-        of(&raw.origin.versions, "commit"),
-        of(&raw.origin.versions, "postgresql"),
-        of(&raw.origin.versions, "pgbench").split(" (Debian").next().unwrap_or_default(),
-        machine("cpu_model"),
-        machine("cores"),
-        machine("memory"),
-        machine("kernel"),
-        machine("file_system"),
+        "{} {} accounts; {} s measured after {} s of warm-up, rounds: {}; a figure is the median of the rounds, with the \
+         lowest and the highest.{load}\n\n",
+        origin(&raw.origin),
         plan("accounts").parse().map_or(plan("accounts"), thousands),
         plan("seconds"),
         plan("warmup"),
         plan("rounds"),
+    )
+}
+
+fn known(map: &BTreeMap<String, String>, name: &str) -> String {
+    map.get(name).cloned().unwrap_or_else(|| "unknown".into())
+}
+
+/// When, of what, where and how durable.
+fn origin(origin: &Origin) -> String {
+    let Origin { began, machine, stalls, versions, settings, .. } = origin;
+    let setting = |name: &str| format!("{name}={}", known(settings, name));
+    let durability = DURABILITY.map(setting).join(" ");
+    let others = ["wal_compression", "shared_buffers", "max_wal_size", "autovacuum"];
+    let others = others.map(setting).join(" ");
+    let stalls = match &**stalls {
+        "" => String::new(),
+        stalls => format!(" Before the run {stalls}."),
+    };
+    format!(
+        "{}, Giro {} at {}, PostgreSQL {}, {}; {}, {} cores, {}, Linux {}, data on {}. `{durability}`, \
+         `{others}`.{stalls}",
+        began.split('T').next().unwrap_or_default(),
+        known(versions, "giro").trim_start_matches("giro "),
+        known(versions, "commit"),
+        known(versions, "postgresql"),
+        known(versions, "pgbench").split(" (Debian").next().unwrap_or_default(),
+        known(machine, "cpu_model"),
+        known(machine, "cores"),
+        known(machine, "memory"),
+        known(machine, "kernel"),
+        known(machine, "file_system"),
     )
 }
 
@@ -205,8 +176,8 @@ fn by_themselves(raw: &Raw) -> String {
     let mut text =
         "Requests that come by themselves (Poisson), at parts of the highest throughput of the \
                     round; a time begins when a request was to be sent:\n\n\
-                    | | clients | part | offered | transfers/s | p50 | p99 | p99.9 |\n\
-                    | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+                    | | clients | part | offered | transfers/s | refused | p50 | p99 | p99.9 |\n\
+                    | --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
     for Rounds { cell, rounds } in cells {
         let value = |value: &dyn Fn(&Measured) -> Option<f64>| {
@@ -216,12 +187,13 @@ fn by_themselves(raw: &Raw) -> String {
         let time = |it: Option<f64>| it.map_or("–".to_owned(), |it| format!("{} ms", short(it)));
         let _ = writeln!(
             text,
-            "| {} | {} | {:.0} % | {} | {} | {} | {} | {} |",
+            "| {} | {} | {:.0} % | {} | {} | {} | {} | {} | {} |",
             cell.contender.title(),
             cell.clients,
             cell.part_of_peak.unwrap_or(0.0) * 100.0,
             number(value(&|it| it.offered_per_second)),
             number(value(&|it| Some(it.transfers_per_second))),
+            number(value(&|it| Some(it.refused as f64))),
             time(value(&|it| Some(it.latency_ms.as_ref()?.p50))),
             time(value(&|it| Some(it.latency_ms.as_ref()?.p99))),
             time(value(&|it| Some(it.latency_ms.as_ref()?.p99_9))),

@@ -64,8 +64,8 @@ impl fmt::Display for Stalls {
         let part = 100.0 * lost.as_secs_f64() / length.as_secs_f64();
         write!(
             f,
-            "a loop on every core was stopped {count} times in {:.1} s for {} ms or more, {:.1} ms at most, {part:.1} % \
-             of the time",
+            "a loop on every core was stopped {count} times in {:.1} s for {} ms or more, {:.1} ms at most, \
+             {part:.1} % of the time",
             length.as_secs_f64(),
             GAP.as_millis(),
             longest.as_secs_f64() * 1e3

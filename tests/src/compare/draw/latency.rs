@@ -35,7 +35,7 @@ pub(super) fn draw(area: &Area<'_>, raw: &Raw) -> Result<(), Failed> {
         for (line, clients) in lines {
             frame.line(line)?;
             for ((x, y, _), clients) in line.points.iter().zip(clients) {
-                if [1, 64, 512].contains(clients) {
+                if [1, 64, 1024].contains(clients) {
                     frame.note(*x, *y, &clients.to_string(), line.color)?;
                 }
             }

@@ -1,16 +1,29 @@
 //! What the function takes beside what any ledger has to do: the row of a transfer, and its accounts.
 
 use crate::compare::cell::{Contender, thousands};
-use crate::compare::figures::{FEW, accounts, cost, of, spread, worded};
+use crate::compare::figures::{FEW, closed_loop, cold_accounts, cost, spread, worded};
 use crate::compare::raw::Raw;
 use crate::compare::spread::short;
 use std::fmt::Write;
+
+/// When and of what.
+fn measured(raw: &Raw) -> String {
+    let known = |map, name| super::known(map, name);
+    format!(
+        "{} at {} in {} rounds of {} s",
+        raw.origin.began.split('T').next().unwrap_or_default(),
+        known(&raw.origin.versions, "commit"),
+        known(&raw.origin.plan, "rounds"),
+        known(&raw.origin.plan, "seconds"),
+    )
+}
 
 /// Side by side for ledgers of different size. Nothing unless all have measured both halves.
 pub(super) fn floor(ledgers: &[&Raw]) -> String {
     let cpu = |raw: &Raw, parts: &[Contender]| {
         let of_round = |round| {
-            let each = parts.iter().map(|who| of(raw, *who, FEW, 1, round)?.backend_cpu_us);
+            let each =
+                parts.iter().map(|who| closed_loop(raw, *who, FEW, 1, round)?.backend_cpu_us);
             each.sum::<Option<f64>>()
         };
         spread(raw, of_round).map(|it| it.text(short, " µs"))
@@ -22,11 +35,13 @@ pub(super) fn floor(ledgers: &[&Raw]) -> String {
         ("both: the floor", vec![insert, update]),
         ("Giro's function", vec![Contender::GiroFunction]),
     ];
-    let titles = ledgers.iter().map(|raw| format!("{} accounts", thousands(accounts(raw))));
+    let accounts = |raw| cold_accounts(raw).map_or("unknown".into(), thousands);
+    let titles = ledgers.iter().map(|raw| format!("{} accounts", accounts(raw)));
     let titles = titles.collect::<Vec<_>>().join(" | ");
     let mut text = format!(
-        "The floor, as CPU of the backend for a transfer, 1,000 a call:\n\n\
+        "The floor, as CPU of the backend for a transfer, 1,000 a call, {}:\n\n\
          | | {titles} |\n| ---{} |\n",
+        ledgers.iter().map(|raw| measured(raw)).collect::<Vec<_>>().join(" and "),
         " | ---".repeat(ledgers.len())
     );
     for (what, parts) in rows {
