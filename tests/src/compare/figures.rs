@@ -74,9 +74,10 @@ pub fn figures(raw: &Raw) -> Vec<Figure> {
         .map(|(what, clients, wanted)| rate(raw, Contender::Giro, clients, wanted, what))
         .collect();
     let bulks = "Transfers in bulks of 100 over HTTP, 64 connections";
-    let is_100 = raw.origin.plan.get("bulk").is_some_and(|bulk| bulk == "100");
-    let clients = if is_100 { 64 } else { 0 };
-    all.push(rate(raw, Contender::GiroBulk, clients, 90_000.0, bulks));
+    all.push(match raw.origin.plan.get("bulk").map(String::as_str) {
+        Some("100") => rate(raw, Contender::GiroBulk, 64, 90_000.0, bulks),
+        _ => not_measured(bulks, at_least(90_000.0)),
+    });
     let bulks = "Transfers in bulks of 1,000 over HTTP, 8 connections";
     all.push(rate(raw, Contender::GiroLargeBulk, 8, 120_000.0, bulks));
     all.extend([
@@ -135,7 +136,11 @@ fn rate(raw: &Raw, who: Contender, clients: u32, wanted: f64, what: &'static str
         spread.map_or("–".to_owned(), |spread| short(spread.median))
     };
     let from = format!("p50 {} ms, p99 {} ms", latency(|it| it.p50), latency(|it| it.p99));
-    judged(what, format!("≥ {}", whole(wanted)), rate, (&whole, "/s"), from, |it| it >= wanted)
+    judged(what, at_least(wanted), rate, (&whole, "/s"), from, |it| it >= wanted)
+}
+
+fn at_least(wanted: f64) -> String {
+    format!("≥ {}", whole(wanted))
 }
 
 /// Beside the contended ones.
@@ -221,8 +226,7 @@ fn judged(
     reached: impl Fn(f64) -> bool,
 ) -> Figure {
     let Some(figure) = figure else {
-        let (measured, from) = ("–".into(), String::new());
-        return Figure { what, wanted, measured, from, verdict: Verdict::NotMeasured };
+        return not_measured(what, wanted);
     };
     let verdict = match (reached(figure.low), reached(figure.high)) {
         (true, true) => Verdict::Reached,
@@ -230,6 +234,11 @@ fn judged(
         _ => Verdict::Unsettled,
     };
     Figure { what, wanted, measured: figure.text(number, unit), from, verdict }
+}
+
+fn not_measured(what: &'static str, wanted: String) -> Figure {
+    let (measured, from) = ("–".into(), String::new());
+    Figure { what, wanted, measured, from, verdict: Verdict::NotMeasured }
 }
 
 /// Of every round in which there is a value.
