@@ -190,11 +190,9 @@ impl<'a, 'b> Frame<'a, 'b> {
         let wanted: Vec<_> = ends.iter().map(|(_, _, y)| *y).collect();
         let places = apart(&wanted, self.down.clone());
         for ((line, x, y), at) in ends.iter().zip(places) {
-            self.path(
-                &[(*x + 4, *y), (right + 8, *y), (right + 18, at)],
-                line.color,
-                Stroke::Thin,
-            )?;
+            // Faint, or it would look as if the line went on.
+            let leader = vec![(*x + 4, *y), (right + 8, *y), (right + 18, at)];
+            self.area.draw(&PathElement::new(leader, line.color.mix(0.3)))?;
             let text = style(13, line.color, HPos::Left, VPos::Center);
             self.area.draw(&Text::new(line.name.clone(), (right + 22, at), text))?;
         }

@@ -82,7 +82,7 @@ pub fn figures(raw: &Raw) -> Vec<Figure> {
     all.push(rate(raw, Contender::GiroLargeBulk, 8, 120_000.0, bulks));
     all.extend([
         against_tpcb(raw, FEW, None, 8.0, "Giro against TPC-B by pgbench, 10 contended rows", best),
-        against_tpcb(raw, FEW, Some(CLIENTS), 20.0, "The same", same),
+        against_tpcb(raw, FEW, Some(CLIENTS), 20.0, "The same, both with 256 clients", same),
         against_tpcb(raw, FAR, Some(CLIENTS), 100.0, "The same with 10 ms to the database", same),
         against_tpcb(
             raw,
@@ -307,8 +307,9 @@ mod tests {
         // 8 are wanted.
         let best = "Giro against TPC-B by pgbench, 10 contended rows";
         assert_eq!(judged(best), ("9.00× (7.00–9.00)", Verdict::Unsettled));
-        assert_eq!(judged("The same"), ("90.0× (70.0–90.0)", Verdict::Reached));
-        let from = &figure("The same").from;
+        let same = "The same, both with 256 clients";
+        assert_eq!(judged(same), ("90.0× (70.0–90.0)", Verdict::Reached));
+        let from = &figure(same).from;
         assert!(from.starts_with("9,000 against 100 transfers/s"), "{from}");
         let measured = figures.iter().filter(|figure| figure.verdict != Verdict::NotMeasured);
         assert_eq!(measured.count(), 4, "these, and 256 connections");

@@ -139,6 +139,7 @@ fn throughput(raw: &Raw, condition: Condition) -> String {
         let _ = writeln!(text, "| ---{} |", " | ---".repeat(crowds.len()));
         for count in clients {
             let values: Vec<_> = crowds.iter().map(|who| value(*who, count)).collect();
+            let count = thousands(count.into());
             let _ = writeln!(text, "| {count} | {} |", values.join(" | "));
         }
         text += "\n";
@@ -153,15 +154,14 @@ fn throughput(raw: &Raw, condition: Condition) -> String {
         let cores = cores.fold(0.0, f64::max);
         let _ = writeln!(text, "The proxy took {} of a core at most.\n", short(cores));
     }
-    for Rounds { cell, rounds } in driven {
+    let refused = driven.filter_map(|Rounds { cell, rounds }| {
         let refused: u64 = rounds.iter().map(|it| it.refused).sum();
-        if refused > 0 {
-            let _ = writeln!(
-                text,
-                "Refused or failed, and not counted: {} of {cell}.\n",
-                whole(refused as f64)
-            );
-        }
+        let (who, clients) = (cell.contender.title(), thousands(cell.clients.into()));
+        (refused > 0).then(|| format!("{} of {who} with {clients} clients", thousands(refused)))
+    });
+    let refused: Vec<_> = refused.collect();
+    if !refused.is_empty() {
+        let _ = writeln!(text, "Refused or failed, and not counted: {}.\n", refused.join("; "));
     }
     text
 }
