@@ -43,7 +43,7 @@ compare-programs: setup
 bench-compare: compare-programs
 	$(TARGET)/release/giro-compare run $(ARGS)
 
-## Everything that docs/performance.md shows: the comparison, the floor with few accounts, and growing ledgers
+## All tables and pictures of the comparison, with few accounts and growing ledgers; ARGS are those of bench-compare
 bench-report: compare-programs
 	scripts/bench-report $(TARGET)/release/giro-compare $(ARGS)
 
