@@ -27,6 +27,11 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// The day on which it began.
+    pub(super) fn date(&self) -> &str {
+        self.began.split('T').next().unwrap_or_default()
+    }
+
     /// Why this is no basis for a report.
     pub fn refusal(&self) -> Option<String> {
         let lacks = |map: &BTreeMap<String, String>, names: &[&str]| {

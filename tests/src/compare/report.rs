@@ -75,7 +75,7 @@ fn known(map: &BTreeMap<String, String>, name: &str) -> String {
 
 /// When, of what, where and how durable.
 fn origin(origin: &Origin) -> String {
-    let Origin { began, machine, stalls, versions, settings, .. } = origin;
+    let Origin { machine, stalls, versions, settings, .. } = origin;
     let setting = |name: &str| format!("{name}={}", known(settings, name));
     let durability = DURABILITY.map(setting).join(" ");
     let others = ["wal_compression", "shared_buffers", "max_wal_size", "autovacuum"];
@@ -87,7 +87,7 @@ fn origin(origin: &Origin) -> String {
     format!(
         "{}, Giro {} at {}, PostgreSQL {}, {}; {}, {} cores, {}, Linux {}, data on {}. `{durability}`, \
          `{others}`.{stalls}",
-        began.split('T').next().unwrap_or_default(),
+        origin.date(),
         known(versions, "giro").trim_start_matches("giro "),
         known(versions, "commit"),
         known(versions, "postgresql"),

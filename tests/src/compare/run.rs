@@ -11,6 +11,7 @@ use super::stalls::stalls;
 use super::{calls, fixture, machine, pgbench};
 use crate::figures::open_many_files;
 use futures_util::FutureExt;
+use std::io::{self, Write};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -32,10 +33,10 @@ pub async fn run(plan: Plan) -> Result<bool, String> {
     }
     let what = format!("cells of a round: {count}, rounds: {}, in about {time}", plan.rounds);
     if plan.dry_run {
-        println!("{what}");
-        for block in plan.round(1, giro.open_loop) {
-            block.cells.iter().for_each(|cell| println!("  {cell}"));
-        }
+        let cells = plan.round(1, giro.open_loop).into_iter().flat_map(|block| block.cells);
+        let cells: String = cells.map(|cell| format!("  {cell}\n")).collect();
+        // An error: the reader has seen enough.
+        let _ = write!(io::stdout(), "{what}\n{cells}");
         return Ok(true);
     }
     eprintln!("{what}");

@@ -1,5 +1,6 @@
 //! What the function takes beside what any ledger has to do: the row of a transfer, and its accounts.
 
+use super::known;
 use crate::compare::cell::{Contender, thousands};
 use crate::compare::figures::{FEW, closed_loop, cold_accounts, cost, spread, worded};
 use crate::compare::raw::Raw;
@@ -8,10 +9,9 @@ use std::fmt::Write;
 
 /// When and of what.
 fn measured(raw: &Raw) -> String {
-    let known = |map, name| super::known(map, name);
     format!(
         "{} at {} in {} rounds of {} s",
-        raw.origin.began.split('T').next().unwrap_or_default(),
+        raw.origin.date(),
         known(&raw.origin.versions, "commit"),
         known(&raw.origin.plan, "rounds"),
         known(&raw.origin.plan, "seconds"),
@@ -41,7 +41,7 @@ pub(super) fn floor(ledgers: &[&Raw]) -> String {
     let mut text = format!(
         "The floor, as CPU of the backend for a transfer, 1,000 a call, {}:\n\n\
          | | {titles} |\n| ---{} |\n",
-        ledgers.iter().map(|raw| measured(raw)).collect::<Vec<_>>().join(" and "),
+        ledgers.iter().copied().map(measured).collect::<Vec<_>>().join(" and "),
         " | ---".repeat(ledgers.len())
     );
     for (what, parts) in rows {

@@ -1,6 +1,6 @@
 //! How ledgers grew.
 
-use super::{origin, picture};
+use super::{known, origin, picture};
 use crate::compare::cell::thousands;
 use crate::compare::draw::table_size::ledgers;
 use crate::compare::growth::{Growth, Point};
@@ -12,7 +12,7 @@ const MARKS: [u64; 3] = [1_000_000, 10_000_000, 50_000_000];
 
 /// The picture, and a row for each mark of each ledger.
 pub(in crate::compare) fn growth(growth: &Growth, place: &str) -> String {
-    let plan = |name: &str| super::known(&growth.origin.plan, name);
+    let plan = |name: &str| known(&growth.origin.plan, name);
     let mut text = picture("What a transfer takes as the ledger grows", place, "table-size.svg");
     let _ = write!(
         text,
